@@ -1,0 +1,21 @@
+/**
+ * A monotone map from raw to calibrated score, bound to one model version. `points` are [raw, calibrated], both
+ * strictly (raw) and weakly (calibrated) rising, at least two, within [0, 1]; between points it is linear, outside
+ * it is constant.
+ */
+export type CalibrationTable = {
+  readonly model: { readonly name: string; readonly version: string }
+  /** null: every action of that model. */
+  readonly action: string | null
+  readonly scoreKind: string
+  readonly points: readonly (readonly [raw: number, calibrated: number])[]
+  /** Milliseconds since 1970; null: does not lapse. */
+  readonly expiresAt: number | null
+  /** SHA-256 of the text, first 16 bytes in hex. */
+  readonly digest: string
+  /** The text it was read from, published so that a verdict can be recomputed. */
+  readonly text: string
+}
+
+/** All tables in force, by digest of the set. */
+export type Calibration = { readonly tables: readonly CalibrationTable[] }

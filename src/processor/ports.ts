@@ -1,0 +1,225 @@
+import type { ControlFact, ContextValue, First } from '../decision/facts.ts'
+import type { Inquiry } from '../decision/inquiry.ts'
+import type { ModelOutput, Received } from '../decision/event.ts'
+import type { Verdict } from '../decision/verdict.ts'
+import type { Calibration } from '../decision/calibration.ts'
+import type { Policy } from '../decision/policy.ts'
+import type { Fault } from './fault.ts'
+
+// ---- Kafka ------------------------------------------------------------------------------------------------------
+
+export type Headers = ReadonlyMap<string, Uint8Array>
+
+/** One record of the input topic, as it lay there. `timestamp` in milliseconds since 1970. */
+export type InputRecord = {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly timestamp: number
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers: Headers
+}
+
+/**
+ * A run of one partition: every offset from `from` to before `next` is either in `records` or holds no record of the
+ * topic's (control records, compacted away).
+ */
+export type PartitionBatch = {
+  readonly partition: number
+  readonly from: number
+  readonly next: number
+  readonly records: readonly InputRecord[]
+}
+
+/** `partition` is explicit on every record; `timestamp` in milliseconds since 1970. */
+export type OutputRecord = {
+  readonly topic: string
+  readonly partition: number
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly timestamp: number
+  readonly headers: readonly (readonly [name: string, value: string | Uint8Array])[]
+}
+
+/** `start`: the next offset to read. `committed`: the group's stable offset, null when there is none yet. */
+export type Position = { readonly start: number; readonly committed: number | null }
+
+/**
+ * What one join of the group gave: generation, member and stable offsets belong together and are what a commit is
+ * stamped with. `ended` aborts as soon as it is void (rebalance, discard, close).
+ */
+export type Assignment = {
+  readonly generation: number
+  readonly positions: ReadonlyMap<number, Position>
+  readonly ended: AbortSignal
+}
+
+/** `discarded`: nothing of it is or will be visible, or it is unknown; acquire again, which settles it. */
+export type CommitResult =
+  | { readonly kind: 'committed' }
+  | { readonly kind: 'discarded'; readonly reason: string; readonly code: string }
+
+/**
+ * The input log and the verdict topics behind one port. There is no begin, send or abort: abort-and-go-on is the
+ * operation that loses data.
+ */
+export type DecisionLog = {
+  /**
+   * Joins (again, if need be), fences this slot's transactional id, and reads the stable offsets after that. Waits
+   * for as long as Kafka is away. Rejects with SlotTaken when another process has the slot, and when `signal` aborts.
+   */
+  readonly acquire: (signal: AbortSignal) => Promise<Assignment>
+  /**
+   * The next records in order, at most `maxRecords` over all partitions, each partition at most once. Waits up to
+   * `waitMs` for the first; empty when none came or the assignment ended.
+   */
+  readonly poll: (assignment: Assignment, maxRecords: number, waitMs: number) => Promise<readonly PartitionBatch[]>
+  /** Gives the last part of a polled batch back, to be polled again no sooner than `delayMs`. Other partitions go on. */
+  readonly putBack: (assignment: Assignment, batch: PartitionBatch, delayMs: number) => void
+  /** One transaction: the outputs and, per partition, the next offset to read. At most one at a time. */
+  readonly commit: (
+    outputs: readonly OutputRecord[],
+    offsets: ReadonlyMap<number, number>,
+    assignment: Assignment,
+  ) => Promise<CommitResult>
+  /** Leaves the group, so that others take over at once. */
+  readonly close: () => Promise<void>
+}
+
+// ---- State ------------------------------------------------------------------------------------------------------
+
+/** The right to change one partition's state: a later owner's token is greater, and the lesser one is refused. */
+export type Ownership = { readonly partition: number; readonly token: number }
+
+/** A run of one partition to observe; `committed` says up to where recorded facts may be forgotten. */
+export type ObserveRange = {
+  readonly partition: number
+  readonly token: number
+  readonly from: number
+  readonly next: number
+  readonly committed: number
+  readonly inquiries: readonly Inquiry[]
+}
+
+/**
+ * What state said of one event when it was first observed. `lost`: state was known to be incomplete then.
+ * Counters by limit id: the count before this event. Context by name.
+ */
+export type Observation = {
+  readonly now: number
+  readonly lost: boolean
+  readonly first: First | null
+  readonly counters: ReadonlyMap<string, number>
+  readonly context: ReadonlyMap<string, ContextValue>
+}
+
+/** Per limit id the count before; `granted`: all limits had room and one place was taken in each. */
+export type Grant = { readonly granted: boolean; readonly counters: ReadonlyMap<string, number> }
+
+export type ReserveRange = {
+  readonly partition: number
+  readonly token: number
+  readonly claims: readonly { readonly offset: number; readonly inquiry: Inquiry }[]
+}
+
+/** `fenced`: a newer owner has the partition, or state forgot us: acquire again. `unavailable`: no answer in time. */
+export type StateRefusal =
+  | { readonly kind: 'fenced'; readonly partition: number }
+  | { readonly kind: 'unavailable'; readonly fault: Fault }
+
+/** Per partition, per offset. */
+export type ByOffset<T> = ReadonlyMap<number, ReadonlyMap<number, T>>
+
+export type StateStore = {
+  /** Takes the partitions over. `committed` is compared with the watermark: less seen than committed means lost state. */
+  readonly acquire: (
+    positions: ReadonlyMap<number, Position>,
+    longestWindowMs: number,
+  ) => Promise<{ readonly kind: 'owned'; readonly tokens: ReadonlyMap<number, number> } | StateRefusal>
+  /** Counts and reads, once per offset for ever: a repeated offset gets its recorded observation. One round trip. */
+  readonly observe: (
+    ranges: readonly ObserveRange[],
+    duplicatesMs: number,
+    longestWindowMs: number,
+  ) => Promise<{ readonly kind: 'observed'; readonly observations: ByOffset<Observation> } | StateRefusal>
+  /** Takes places in execution limits, in order, once per offset for ever. One round trip. */
+  readonly reserve: (
+    ranges: readonly ReserveRange[],
+  ) => Promise<{ readonly kind: 'reserved'; readonly grants: ByOffset<Grant> } | StateRefusal>
+}
+
+// ---- Records ----------------------------------------------------------------------------------------------------
+
+/** Reads input records and writes verdicts. */
+export type Codec = {
+  /** A record's event, or the fault it is set aside with. Synchronous when the schema is known. */
+  readonly decode: (record: InputRecord) => Decoded | Promise<Decoded>
+  /** The verdict in the Confluent wire format. `record` is the one the verdict's event was decoded from. */
+  readonly encode: (verdict: Verdict, record: InputRecord) => Buffer
+}
+
+export type Decoded =
+  | { readonly kind: 'event'; readonly received: Received; readonly record: InputRecord }
+  | { readonly kind: 'fault'; readonly fault: Fault; readonly record: InputRecord }
+
+// ---- What is in force -------------------------------------------------------------------------------------------
+
+/** One consistent set of rules; taken once per batch, so that a change comes between batches. */
+export type Rulebook = { readonly policy: Policy; readonly calibration: Calibration }
+
+export type RulebookSource = { readonly current: () => Rulebook }
+
+/** The operator's standing orders. */
+export type ControlSource = {
+  /** Those whose scope covers the event; expiry is left to the decision. */
+  readonly matching: (event: ModelOutput) => readonly ControlFact[]
+}
+
+// ---- Traces -----------------------------------------------------------------------------------------------------
+
+/** The ids one decision's spans have; `sampled` also decides whether they are made at all. */
+export type TraceLink = {
+  readonly traceId: string
+  readonly parentSpanId: string | null
+  readonly processSpanId: string
+  readonly sendSpanId: string
+  readonly sampled: boolean
+  readonly tracestate: string | null
+}
+
+export type Tracer = {
+  /** Continues the producer's trace, or starts one; `verdict` null for a dead letter. Deterministic in its arguments. */
+  readonly link: (record: InputRecord, verdict: Verdict | null) => TraceLink
+}
+
+/** What one record became. */
+export type Decided =
+  | { readonly kind: 'verdict'; readonly verdict: Verdict; readonly record: InputRecord; readonly link: TraceLink }
+  | { readonly kind: 'deadLetter'; readonly fault: Fault; readonly record: InputRecord; readonly link: TraceLink }
+
+/** When each step of a batch ended, milliseconds since 1970 with fractions, in this order. */
+export type BatchTimes = {
+  readonly polled: number
+  readonly decoded: number
+  readonly observed: number
+  readonly decided: number
+  readonly encoded: number
+  readonly committing: number
+  readonly committed: number
+}
+
+/** Told of what has become visible; must not throw and must not wait. */
+export type Observer = {
+  readonly committed: (decided: readonly Decided[], times: BatchTimes) => void
+  readonly discarded: (code: string, records: number) => void
+  readonly refused: (refusal: StateRefusal) => void
+}
+
+// ---- Time -------------------------------------------------------------------------------------------------------
+
+export type Timer = {
+  /** Milliseconds since 1970, with fractions; used for spans, and for `facts.now` when Redis is away. */
+  readonly now: () => number
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>
+}
