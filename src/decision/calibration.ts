@@ -11,11 +11,18 @@ export type CalibrationTable = {
   readonly points: readonly (readonly [raw: number, calibrated: number])[]
   /** Milliseconds since 1970; null: does not lapse. */
   readonly expiresAt: number | null
-  /** SHA-256 of the text, first 16 bytes in hex. */
+  /** SHA-256 of the table in canonical JSON, first 16 bytes in hex. */
   readonly digest: string
-  /** The text it was read from, published so that a verdict can be recomputed. */
-  readonly text: string
 }
 
-/** All tables in force, by digest of the set. */
-export type Calibration = { readonly tables: readonly CalibrationTable[] }
+/**
+ * All tables in force: one calibration file. `digest` is SHA-256 of its text, first 16 bytes in hex; `text` is published
+ * so that a verdict can be recomputed. Both null where no file is configured.
+ */
+export type Calibration = {
+  readonly tables: readonly CalibrationTable[]
+  readonly digest: string | null
+  readonly text: string | null
+}
+
+export const NO_CALIBRATION: Calibration = { tables: [], digest: null, text: null }

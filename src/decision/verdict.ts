@@ -37,7 +37,13 @@ export type Verdict = {
   readonly score: Score
   readonly changes: { readonly without: readonly string[]; readonly route: Route } | null
   readonly audit: { readonly selected: boolean; readonly propensity: number }
-  readonly policy: { readonly name: string; readonly version: number; readonly digest: string }
+  /** `calibration`: digest of the calibration file in force, null for none. */
+  readonly policy: {
+    readonly name: string
+    readonly version: number
+    readonly digest: string
+    readonly calibration: string | null
+  }
   readonly engine: string
   readonly facts: Facts
   readonly source: SourcePosition
