@@ -1,0 +1,198 @@
+import { readFileSync } from 'node:fs'
+import { parse, YAMLParseError } from 'yaml'
+import { z } from 'zod'
+import { SETTINGS } from './settings.ts'
+import type { Setting, SettingName, Settings } from './settings.ts'
+
+/** Where a setting's value came from. */
+export type Origin = 'default' | 'file' | 'environment' | 'not set'
+
+/** All settings, checked and frozen, and where each came from. */
+export type Config = Settings & { readonly origins: ReadonlyMap<SettingName, Origin> }
+
+/** Every problem at once, one sentence each. Its message is what a user should see: no stack trace. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly problems: readonly string[]
+  constructor(problems: readonly string[]) {
+    super(
+      `the configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${problems.map((it) => `  - ${it}`).join('\n')}`,
+    )
+    this.problems = problems
+  }
+}
+
+const NAMES = Object.keys(SETTINGS) as readonly SettingName[]
+const isName = (name: string): name is SettingName => Object.hasOwn(SETTINGS, name)
+
+type Values = Map<SettingName, string>
+
+/**
+ * Reads the environment over the file (YAML, the same names), so that the environment wins. `NAME_FILE` gives a file
+ * that holds the value, for secrets. Throws ConfigError naming every problem.
+ */
+export function readConfig(file: string | undefined, env: NodeJS.ProcessEnv = process.env): Config {
+  const problems: string[] = []
+  const fromFile = file === undefined ? new Map<SettingName, string>() : readFile(file, problems)
+  const fromEnv = readEnv(env, problems)
+  const values = new Map([...fromFile, ...fromEnv])
+  const settings = check(values, problems)
+  if (settings === null) throw new ConfigError(problems)
+  problems.push(...contradictions(settings))
+  if (problems.length > 0) throw new ConfigError(problems)
+  const origins = new Map(NAMES.map((name) => [name, originOf(name, settings, fromFile, fromEnv)]))
+  return Object.freeze({ ...settings, origins })
+}
+
+function originOf(name: SettingName, settings: Settings, fromFile: Values, fromEnv: Values): Origin {
+  if (fromEnv.has(name)) return 'environment'
+  if (fromFile.has(name)) return 'file'
+  return settings[name] === undefined ? 'not set' : 'default'
+}
+
+function readEnv(env: NodeJS.ProcessEnv, problems: string[]): Values {
+  const values: Values = new Map()
+  for (const name of NAMES) {
+    const direct = env[name]
+    const viaFile = env[`${name}_FILE`]
+    if (direct !== undefined && viaFile !== undefined) problems.push(`${name}: set ${name} or ${name}_FILE, not both`)
+    if (direct !== undefined && direct !== '') values.set(name, direct)
+    else if (viaFile !== undefined) readSecret(name, viaFile, values, problems)
+  }
+  return values
+}
+
+function readSecret(name: SettingName, path: string, values: Values, problems: string[]): void {
+  try {
+    values.set(name, readFileSync(path, 'utf8').trimEnd())
+  } catch (error) {
+    problems.push(`${name}_FILE: cannot read ${path}: ${reasonOf(error)}`)
+  }
+}
+
+function readFile(path: string, problems: string[]): Values {
+  const values: Values = new Map()
+  const content = parseFile(path, problems)
+  for (const [name, value] of Object.entries(content)) {
+    if (!isName(name)) problems.push(`${path}: unknown setting ${name}${suggestion(name)}`)
+    else if (!['string', 'number', 'boolean'].includes(typeof value))
+      problems.push(`${path}: ${name} must be a text, a number, true or false`)
+    else values.set(name, String(value))
+  }
+  return values
+}
+
+function parseFile(path: string, problems: string[]): Readonly<Record<string, unknown>> {
+  try {
+    const content: unknown = parse(readFileSync(path, 'utf8'))
+    if (content === null || content === undefined) return {}
+    if (typeof content === 'object' && !Array.isArray(content)) return content as Record<string, unknown>
+    problems.push(`${path}: must be a list of NAME: value lines`)
+  } catch (error) {
+    const where = error instanceof YAMLParseError ? `:${error.linePos?.[0].line ?? 1}` : ''
+    problems.push(`cannot read ${path}${where}: ${reasonOf(error)}`)
+  }
+  return {}
+}
+
+const reasonOf = (error: unknown): string =>
+  error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
+
+/** The known name most like a mistyped one, if any is close. */
+function suggestion(name: string): string {
+  const known = NAMES.map((it) => ({ it, distance: editDistance(it, name.toUpperCase()) })).toSorted(
+    (a, b) => a.distance - b.distance,
+  )[0]
+  return known !== undefined && known.distance <= 3 ? `; did you mean ${known.it}?` : '; `sluice config` lists all'
+}
+
+/** Levenshtein distance. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}
+
+function check(values: Values, problems: string[]): Settings | null {
+  const shape = Object.fromEntries(NAMES.map((name) => [name, SETTINGS[name].schema]))
+  const result = z.object(shape).safeParse(Object.fromEntries(values))
+  if (result.success) return result.data as Settings
+  for (const issue of result.error.issues) problems.push(problemOf(issue, values))
+  return null
+}
+
+function problemOf(issue: z.core.$ZodIssue, values: Values): string {
+  const name = String(issue.path[0]) as SettingName
+  const setting: Setting = SETTINGS[name]
+  const value = values.get(name)
+  if (value === undefined) return `${name} is not set: ${setting.doc}`
+  return `${name}: ${issue.message}; it is ${setting.secret ? '(hidden)' : JSON.stringify(value)}`
+}
+
+/** What each setting allows but all together do not. */
+function contradictions(it: Settings): readonly string[] {
+  const problems: string[] = []
+  const need = (holds: boolean, problem: string): void => void (holds || problems.push(problem))
+  const sasl = [it.KAFKA_SASL_MECHANISM, it.KAFKA_SASL_USERNAME, it.KAFKA_SASL_PASSWORD]
+  need(
+    sasl.every((part) => part === undefined) || sasl.every((part) => part !== undefined),
+    'KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD go together: set all three or none',
+  )
+  need(
+    (it.KAFKA_SSL_CERT === undefined) === (it.KAFKA_SSL_KEY === undefined),
+    'KAFKA_SSL_CERT and KAFKA_SSL_KEY go together',
+  )
+  need(
+    it.KAFKA_SSL || (it.KAFKA_SSL_CA === undefined && it.KAFKA_SSL_CERT === undefined),
+    'KAFKA_SSL_CA and KAFKA_SSL_CERT have no effect while KAFKA_SSL is false: set KAFKA_SSL=true',
+  )
+  const topics = NAMES.filter((name) => name.startsWith('TOPIC_'))
+  const used = new Map<unknown, SettingName>()
+  for (const name of topics) {
+    const other = used.get(it[name])
+    need(
+      other === undefined,
+      `${name} and ${String(other)} are both ${String(it[name])}: every topic needs a name of its own`,
+    )
+    used.set(it[name], name)
+  }
+  return problems
+}
+
+/** What `sluice config` prints: every setting, its value with secrets hidden, where it came from, what it is. */
+export function describeConfig(
+  config: Config,
+): readonly { name: string; value: string; origin: Origin; doc: string }[] {
+  return NAMES.map((name) => {
+    const setting: Setting = SETTINGS[name]
+    const value = config[name]
+    return {
+      name,
+      value: shown(value, setting.secret === true),
+      origin: config.origins.get(name) ?? 'not set',
+      doc: setting.doc,
+    }
+  })
+}
+
+function shown(value: Settings[SettingName], secret: boolean): string {
+  if (value === undefined) return ''
+  if (!secret) return typeof value === 'object' ? value.join(',') : String(value)
+  return typeof value === 'string' && URL.canParse(value) ? hidePassword(value) : '(hidden)'
+}
+
+/** A URL is shown without what it says before the @. */
+function hidePassword(text: string): string {
+  const url = new URL(text)
+  if (url.username === '' && url.password === '') return text
+  url.username = '***'
+  url.password = ''
+  return url.href
+}
