@@ -1,0 +1,172 @@
+import type { KafkaConnection } from './connection.ts'
+import { KafkaRefusal, NoAnswer, refuse } from './errors.ts'
+import { openConnection } from './inner.ts'
+import type { BrokerConnection } from './inner.ts'
+import { findCoordinator, metadata } from './wire/messages/cluster.ts'
+import type { CoordinatorKind, TopicMetadata } from './wire/messages/cluster.ts'
+import type { Request } from './wire/request.ts'
+
+/**
+ * Which connection a request takes. A broker serves one request of a connection at a time, so a JoinGroup or Fetch that
+ * waits must never stand before a Produce or EndTxn.
+ */
+export type Lane = 'transaction' | 'group' | 'fetch' | 'query'
+
+export type ClusterTimes = { readonly connectTimeoutMs: number; readonly requestTimeoutMs: number }
+
+/** How often each request was sent, by its name. */
+export type RequestCounts = ReadonlyMap<string, number>
+
+/**
+ * Brokers, leaders and coordinators, and one connection per broker and lane. Nothing is retried here: a request is sent
+ * once, and rejects with NoAnswer or, where an error code says all, KafkaRefusal.
+ */
+export class Cluster {
+  readonly #settings: KafkaConnection
+  readonly #times: ClusterTimes
+  readonly #connections = new Map<string, Promise<BrokerConnection>>()
+  readonly #addresses = new Map<number, string>()
+  readonly #topics = new Map<string, TopicMetadata>()
+  readonly #coordinators = new Map<string, number>()
+  readonly #counts = new Map<string, number>()
+  #refreshing: Promise<void> | null = null
+  #closed = false
+
+  constructor(settings: KafkaConnection, times: ClusterTimes) {
+    this.#settings = settings
+    this.#times = times
+  }
+
+  get requestCounts(): RequestCounts {
+    return this.#counts
+  }
+
+  /** Brokers known from the last metadata. */
+  get nodes(): readonly number[] {
+    return [...this.#addresses.keys()]
+  }
+
+  /** One attempt. Without a `timeoutMs` the cluster's; a request that waits at the broker needs a longer one. */
+  async send<Response>(
+    node: number,
+    lane: Lane,
+    request: Request<Response>,
+    timeoutMs: number = this.#times.requestTimeoutMs,
+  ): Promise<Response> {
+    const address = this.#addresses.get(node)
+    if (address === undefined) throw new NoAnswer('connect', `${request.apiName}: broker ${node} is not known`)
+    return await this.#sendTo(address, lane, request, timeoutMs)
+  }
+
+  /** To any broker that can be reached, one after the other. */
+  async sendAny<Response>(request: Request<Response>): Promise<Response> {
+    let last: unknown = new NoAnswer('connect', 'no broker address is configured')
+    for (const address of this.#candidates()) {
+      try {
+        return await this.#sendTo(address, 'query', request, this.#times.requestTimeoutMs)
+      } catch (error) {
+        if (!(error instanceof NoAnswer)) throw error
+        last = error
+      }
+    }
+    throw last
+  }
+
+  /** Reads brokers, and leaders of the topics named and of all named before. */
+  async refresh(topics: readonly string[] = []): Promise<void> {
+    const news = topics.filter((topic) => !this.#topics.has(topic))
+    for (const topic of news) this.#topics.set(topic, { code: 3, topic, partitions: [] })
+    if (news.length > 0) await this.#refreshing?.catch(() => undefined)
+    this.#refreshing ??= this.#readMetadata().finally(() => (this.#refreshing = null))
+    await this.#refreshing
+  }
+
+  /** @throws KafkaRefusal UNKNOWN_TOPIC_OR_PARTITION, TOPIC_AUTHORIZATION_FAILED and the like, as of the last refresh. */
+  partitions(topic: string): readonly number[] {
+    const known = this.#topics.get(topic)
+    refuse(`topic ${topic}`, known?.code ?? 3)
+    return known?.partitions.map(({ partition }) => partition).sort((a, b) => a - b) ?? []
+  }
+
+  /** The broker that leads the partition as of the last refresh, or null. */
+  leader(topic: string, partition: number): number | null {
+    const known = this.#topics.get(topic)?.partitions
+    const at = known?.[partition]
+    const found = at?.partition === partition ? at : known?.find((each) => each.partition === partition)
+    return found === undefined || found.leader < 0 ? null : found.leader
+  }
+
+  /** The broker that coordinates the group or transactional id; remembered until forgotten. */
+  async coordinator(kind: CoordinatorKind, key: string): Promise<number> {
+    const name = `${kind} ${key}`
+    const known = this.#coordinators.get(name)
+    if (known !== undefined) return known
+    const found = await this.sendAny(findCoordinator(kind, key))
+    refuse(`FindCoordinator of ${name}`, found.code)
+    this.#addresses.set(found.node, found.address)
+    this.#coordinators.set(name, found.node)
+    return found.node
+  }
+
+  forgetCoordinators(): void {
+    this.#coordinators.clear()
+  }
+
+  /** Ends all connections; requests under way reject with NoAnswer. */
+  close(): void {
+    this.#closed = true
+    for (const opening of this.#connections.values()) {
+      opening.then((connection) => connection.close()).catch(() => undefined)
+    }
+    this.#connections.clear()
+  }
+
+  async #sendTo<Response>(
+    address: string,
+    lane: Lane,
+    request: Request<Response>,
+    timeoutMs: number,
+  ): Promise<Response> {
+    const connection = await this.#connection(address, lane)
+    this.#counts.set(request.apiName, (this.#counts.get(request.apiName) ?? 0) + 1)
+    return await connection.send(request, timeoutMs)
+  }
+
+  #connection(address: string, lane: Lane): Promise<BrokerConnection> {
+    const key = `${address} ${lane}`
+    const open = this.#connections.get(key)
+    if (open !== undefined) return open
+    const opening = this.#open(key, address)
+    this.#connections.set(key, opening)
+    return opening
+  }
+
+  async #open(key: string, address: string): Promise<BrokerConnection> {
+    try {
+      if (this.#closed) throw new NoAnswer('connect', `${address}: the client was closed`)
+      const connection = await openConnection(address, this.#settings, this.#times.connectTimeoutMs)
+      const forget = (): unknown => this.#connections.delete(key)
+      connection.closed.addEventListener('abort', forget, { once: true })
+      if (connection.closed.aborted) forget()
+      if (this.#closed) connection.close()
+      return connection
+    } catch (error) {
+      this.#connections.delete(key)
+      throw error
+    }
+  }
+
+  /** Connected ones first, then known ones, then those to start from. */
+  #candidates(): readonly string[] {
+    const connected = [...this.#connections.keys()].map((key) => key.slice(0, key.indexOf(' ')))
+    return [...new Set([...connected, ...this.#addresses.values(), ...this.#settings.brokers])]
+  }
+
+  async #readMetadata(): Promise<void> {
+    const found = await this.sendAny(metadata([...this.#topics.keys()]))
+    if (found.brokers.length === 0) throw new KafkaRefusal('Metadata', 8)
+    this.#addresses.clear()
+    for (const { node, address } of found.brokers) this.#addresses.set(node, address)
+    for (const topic of found.topics) this.#topics.set(topic.topic, topic)
+  }
+}
