@@ -10,7 +10,7 @@ import type { Request } from './wire/request.ts'
  * Which connection a request takes. A broker serves one request of a connection at a time, so a JoinGroup or Fetch that
  * waits must never stand before a Produce or EndTxn.
  */
-export type Lane = 'transaction' | 'group' | 'fetch' | 'query'
+export type Lane = 'transaction' | 'group' | 'fetch' | 'produce' | 'query'
 
 export type ClusterTimes = { readonly connectTimeoutMs: number; readonly requestTimeoutMs: number }
 

@@ -1,7 +1,9 @@
-import kafkajs from 'kafkajs'
-import type { Admin, IResourceConfigEntry } from 'kafkajs'
-import { withAdmin } from './admin.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Cluster } from './cluster.ts'
 import type { KafkaConnection } from './connection.ts'
+import { KafkaRefusal, remedyOf } from './errors.ts'
+import { createTopics, describeTopic } from './wire/messages/topics.ts'
+import type { NewTopic, TopicSetting } from './wire/messages/topics.ts'
 
 /** The topics of one deployment by the part they play. */
 export type TopicNames = {
@@ -44,92 +46,116 @@ export class TopicsUnfit extends Error {
 const DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
 /** Room for a dead letter's own headers, and for a verdict's key, headers and record batch, in bytes. */
 const ENVELOPE_BYTES = 65_536
+/** How long a broker may take to create a topic, and all partitions to find a leader, milliseconds. */
+const CREATE_TIMEOUT_MS = 20_000
+const TIMES = { connectTimeoutMs: 3000, requestTimeoutMs: 25_000 }
 
-const COMPACTED: readonly IResourceConfigEntry[] = [{ name: 'cleanup.policy', value: 'compact' }]
+const COMPACTED: readonly TopicSetting[] = [{ name: 'cleanup.policy', value: 'compact' }]
 
 /** What the processor cannot start without; `outcomes` is written and read by others. */
 const NEEDED = ['input', 'execute', 'review', 'reject', 'deadLetters', 'context', 'control', 'policies'] as const
 const VERDICTS = ['execute', 'review', 'reject'] as const
+/** Where a record goes to the partition number of its event. */
+const ALIGNED = [...VERDICTS, 'deadLetters'] as const
 
 /**
- * Creates the topics that are missing and leaves the others as they are. Needs the rights of an operator: Create, and
- * DescribeConfigs on the input. Rejects with kafkajs' error where the cluster refuses or cannot be reached.
+ * Creates the topics that are missing and leaves the others as they are. Needs the rights of an operator: Create on the
+ * topics or the cluster, and DescribeConfigs on the input. Rejects with KafkaRefusal or NoAnswer.
  */
 export async function ensureTopics(connection: KafkaConnection, plan: TopicPlan): Promise<readonly EnsuredTopic[]> {
-  return withAdmin(connection, async (admin) => {
+  return withCluster(connection, async (cluster) => {
     const { names } = plan
-    const input = await ensureTopic(admin, names.input, plan.partitions, plan.replicas, [])
-    const wanted = await outputsOf(admin, plan, input.partitions)
+    const input = await ensureTopic(cluster, wanted(plan, names.input, plan.partitions))
     const ensured = [input]
-    for (const it of wanted) ensured.push(await ensureTopic(admin, it.topic, it.partitions, plan.replicas, it.settings))
+    for (const it of await outputsOf(cluster, plan, input.partitions)) ensured.push(await ensureTopic(cluster, it))
     return ensured
   })
 }
 
-type Wanted = {
-  readonly topic: string
-  readonly partitions: number
-  readonly settings: readonly IResourceConfigEntry[]
-}
+const wanted = (
+  plan: TopicPlan,
+  topic: string,
+  partitions: number,
+  settings: readonly TopicSetting[] = [],
+): NewTopic => ({ topic, partitions, replicas: plan.replicas ?? -1, settings })
 
-async function outputsOf(admin: Admin, plan: TopicPlan, partitions: number): Promise<readonly Wanted[]> {
+async function outputsOf(cluster: Cluster, plan: TopicPlan, partitions: number): Promise<readonly NewTopic[]> {
   const { names } = plan
-  const inputBytes = await maxMessageBytes(admin, names.input)
+  const inputBytes = await maxMessageBytes(cluster, names.input)
   const verdictBytes = Math.max(DEFAULT_MAX_MESSAGE_BYTES, plan.maxVerdictBytes + ENVELOPE_BYTES)
-  const verdicts = VERDICTS.map((it) => ({ topic: names[it], partitions, settings: [sizeLimit(verdictBytes)] }))
   return [
-    ...verdicts,
-    { topic: names.deadLetters, partitions, settings: [sizeLimit(inputBytes + ENVELOPE_BYTES)] },
-    { topic: names.outcomes, partitions, settings: [] },
-    { topic: names.context, partitions, settings: COMPACTED },
-    { topic: names.control, partitions: 1, settings: COMPACTED },
-    { topic: names.policies, partitions: 1, settings: COMPACTED },
+    ...VERDICTS.map((it) => wanted(plan, names[it], partitions, [sizeLimit(verdictBytes)])),
+    wanted(plan, names.deadLetters, partitions, [sizeLimit(inputBytes + ENVELOPE_BYTES)]),
+    wanted(plan, names.outcomes, partitions),
+    wanted(plan, names.context, partitions, COMPACTED),
+    wanted(plan, names.control, 1, COMPACTED),
+    wanted(plan, names.policies, 1, COMPACTED),
   ]
 }
 
-const sizeLimit = (bytes: number): IResourceConfigEntry => ({ name: 'max.message.bytes', value: String(bytes) })
+const sizeLimit = (bytes: number): TopicSetting => ({ name: 'max.message.bytes', value: String(bytes) })
 
-async function maxMessageBytes(admin: Admin, topic: string): Promise<number> {
-  const { resources } = await admin.describeConfigs({
-    includeSynonyms: false,
-    resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: ['max.message.bytes'] }],
-  })
-  const bytes = Number(resources[0]?.configEntries.find((it) => it.configName === 'max.message.bytes')?.configValue)
+async function maxMessageBytes(cluster: Cluster, topic: string): Promise<number> {
+  const { code, values } = await cluster.sendAny(describeTopic(topic, ['max.message.bytes']))
+  if (code !== 0) throw new KafkaRefusal(`DescribeConfigs of ${topic}`, code)
+  const bytes = Number(values.get('max.message.bytes'))
   return bytes > 0 ? bytes : DEFAULT_MAX_MESSAGE_BYTES
 }
 
-async function ensureTopic(
-  admin: Admin,
-  topic: string,
-  partitions: number,
-  replicas: number | null,
-  settings: readonly IResourceConfigEntry[],
-): Promise<EnsuredTopic> {
-  const present = await partitionCount(admin, topic)
-  if (typeof present === 'number') return { topic, created: false, partitions: present }
-  const created = await admin.createTopics({
-    waitForLeaders: true,
-    topics: [{ topic, numPartitions: partitions, replicationFactor: replicas ?? -1, configEntries: [...settings] }],
-  })
-  const count = created ? partitions : await partitionCount(admin, topic)
-  return { topic, created, partitions: typeof count === 'number' ? count : partitions }
+async function ensureTopic(cluster: Cluster, it: NewTopic): Promise<EnsuredTopic> {
+  const present = await countPartitions(cluster, it.topic)
+  if (typeof present === 'number') return { topic: it.topic, created: false, partitions: present }
+  const created = await createTopic(cluster, it)
+  const partitions = await awaitLeaders(cluster, it.topic)
+  return { topic: it.topic, created, partitions }
 }
 
+const TOPIC_ALREADY_EXISTS = 36
+const NOT_CONTROLLER = 41
+
+/** False where somebody else has just created it. Brokers with KRaft pass it on, those before answer NOT_CONTROLLER. */
+async function createTopic(cluster: Cluster, it: NewTopic): Promise<boolean> {
+  let code = NOT_CONTROLLER
+  let message: string | null = null
+  for (const node of cluster.nodes) {
+    const [answer] = await cluster.send(node, 'query', createTopics([it], CREATE_TIMEOUT_MS))
+    code = answer?.code ?? -1
+    message = answer?.message ?? null
+    if (code === TOPIC_ALREADY_EXISTS) return false
+    if (code === 0) return true
+    if (code !== NOT_CONTROLLER) break
+  }
+  throw new KafkaRefusal(`creating topic ${it.topic}${message === null ? '' : ` (${message})`}`, code)
+}
+
+/** The number of partitions, once each has a leader. */
+async function awaitLeaders(cluster: Cluster, topic: string): Promise<number> {
+  for (const until = Date.now() + CREATE_TIMEOUT_MS; Date.now() < until; await sleep(50)) {
+    const count = await countPartitions(cluster, topic)
+    if (typeof count !== 'number') continue
+    if (cluster.partitions(topic).every((it) => cluster.leader(topic, it) !== null)) return count
+  }
+  throw new KafkaRefusal(`topic ${topic} was created and has no leader`, LEADER_NOT_AVAILABLE)
+}
+
+const LEADER_NOT_AVAILABLE = 5
+
 /**
- * Checks that every topic a processor needs is there and that each verdict topic has at least the input's partitions,
+ * Checks that every topic a processor needs is there and that verdict topics have at least the input's partitions,
  * since a verdict goes to the partition number of its event. Needs Describe on these topics and no more. Throws
- * TopicsUnfit naming every problem; rejects with kafkajs' error where the cluster cannot be reached.
+ * TopicsUnfit naming every problem; rejects with NoAnswer where the cluster cannot be reached.
  */
 export async function verifyTopics(
   connection: KafkaConnection,
   names: TopicNames,
 ): Promise<{ readonly partitions: number }> {
-  const counts = await withAdmin(connection, (admin) => countAll(admin, names))
-  const problems = NEEDED.flatMap((part) => missing(names[part], counts.get(names[part]) ?? 'missing'))
-  const input = counts.get(names.input)
+  const counts = await withCluster(connection, (cluster) => countAll(cluster, names))
+  const countOf = (topic: string): Count => counts.get(topic) ?? 'missing'
+  const problems = NEEDED.flatMap((part) => missing(names[part], countOf(names[part])))
+  const input = countOf(names.input)
   const partitions = typeof input === 'number' ? input : 0
-  for (const part of [...VERDICTS, 'deadLetters' as const]) {
-    problems.push(...tooFew(names[part], counts.get(names[part]), names.input, partitions, connection))
+  for (const part of ALIGNED) {
+    problems.push(...tooFew(names[part], countOf(names[part]), names.input, partitions, connection))
   }
   if (problems.length > 0) throw new TopicsUnfit(problems)
   return { partitions }
@@ -137,21 +163,22 @@ export async function verifyTopics(
 
 type Count = number | 'missing' | 'forbidden'
 
-async function countAll(admin: Admin, names: TopicNames): Promise<ReadonlyMap<string, Count>> {
-  const counts = new Map<string, Count>()
-  for (const part of NEEDED) counts.set(names[part], await partitionCount(admin, names[part]))
-  return counts
+async function countAll(cluster: Cluster, names: TopicNames): Promise<ReadonlyMap<string, Count>> {
+  await cluster.refresh(NEEDED.map((part) => names[part]))
+  return new Map(NEEDED.map((part) => [names[part], countKnown(cluster, names[part])]))
 }
 
-async function partitionCount(admin: Admin, topic: string): Promise<Count> {
+async function countPartitions(cluster: Cluster, topic: string): Promise<Count> {
+  await cluster.refresh([topic])
+  return countKnown(cluster, topic)
+}
+
+function countKnown(cluster: Cluster, topic: string): Count {
   try {
-    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
-    return topics.find((it) => it.name === topic)?.partitions.length ?? 'missing'
+    return cluster.partitions(topic).length
   } catch (error) {
-    const type = (error as { readonly type?: unknown }).type
-    if (type === 'UNKNOWN_TOPIC_OR_PARTITION') return 'missing'
-    if (type === 'TOPIC_AUTHORIZATION_FAILED') return 'forbidden'
-    throw error
+    if (remedyOf(error) === 'refused') return 'forbidden'
+    return 'missing'
   }
 }
 
@@ -163,14 +190,23 @@ function missing(topic: string, count: Count): readonly string[] {
 
 function tooFew(
   topic: string,
-  count: Count | undefined,
+  count: Count,
   input: string,
   partitions: number,
-  connection: KafkaConnection,
+  { brokers }: KafkaConnection,
 ): readonly string[] {
   if (typeof count !== 'number' || count >= partitions) return []
-  const command = `kafka-topics.sh --bootstrap-server ${connection.brokers[0] ?? ''} --alter --topic ${topic} --partitions ${partitions}`
+  const command = `kafka-topics.sh --bootstrap-server ${brokers[0] ?? ''} --alter --topic ${topic} --partitions ${partitions}`
   return [
-    `topic ${topic} has ${count} partitions and ${input} has ${partitions}, but a verdict goes to the partition of its event: run \`${command}\` (to grow, outputs grow first, the input last)`,
+    `topic ${topic} has ${count} partitions and ${input} has ${partitions}, but a verdict goes to the partition number of its event: run \`${command}\` (to grow, outputs grow first and the input last)`,
   ]
+}
+
+async function withCluster<T>(connection: KafkaConnection, work: (cluster: Cluster) => Promise<T>): Promise<T> {
+  const cluster = new Cluster(connection, TIMES)
+  try {
+    return await work(cluster)
+  } finally {
+    cluster.close()
+  }
 }

@@ -46,26 +46,34 @@ export const offsetFetch = (
   },
 })
 
-/** ListOffsetsRequest.json: the two time stamps with a meaning of their own. */
-const TIMESTAMPS = { earliest: -2, latest: -1 } as const
+/** ListOffsetsRequest.json: the time stamps with a meaning of their own. */
+const TIMESTAMPS = { earliest: -2, latest: -1, stable: -1 } as const
 
+/**
+ * Where to look in a log. `latest` is the high watermark, `stable` the last stable offset; a number finds the first
+ * record at or after that time, milliseconds since 1970.
+ */
+export type LogPlace = keyof typeof TIMESTAMPS | number
+
+/** `offset` is −1 where no record is that late. */
 export type LogEdge = { readonly partition: number; readonly code: number; readonly offset: number }
 
-/** ListOffsetsRequest.json, ListOffsetsResponse.json version 5; `latest` is the high watermark. */
+/** ListOffsetsRequest.json, ListOffsetsResponse.json version 5. */
 export const listOffsets = (
   topic: string,
   partitions: readonly number[],
-  edge: keyof typeof TIMESTAMPS,
+  place: LogPlace,
 ): Request<readonly LogEdge[]> => ({
   apiKey: 2,
   apiVersion: 5,
   apiName: 'ListOffsets',
   flexible: false,
   write: (w) => {
-    w.int32(-1).int8(0)
+    const timestamp = typeof place === 'number' ? place : TIMESTAMPS[place]
+    w.int32(-1).int8(place === 'stable' ? 1 : 0)
     w.array([topic], (name) => {
       w.string(name)
-      w.array(partitions, (partition) => w.int32(partition).int32(-1).int64(TIMESTAMPS[edge]))
+      w.array(partitions, (partition) => w.int32(partition).int32(-1).int64(timestamp))
     })
   },
   read: (r) => {

@@ -1,8 +1,15 @@
 import type { Request } from '../request.ts'
-import type { PartitionCodes } from './transaction.ts'
 
 /** One record batch for one partition; a request carries at most one for each. */
 export type PartitionBytes = { readonly topic: string; readonly partition: number; readonly batch: Uint8Array }
+
+/** `baseOffset` is the first record's, −1 where nothing was appended. */
+export type ProducedPartition = {
+  readonly topic: string
+  readonly partition: number
+  readonly code: number
+  readonly baseOffset: number
+}
 
 /**
  * ProduceRequest.json, ProduceResponse.json version 9, acknowledged by all in-sync replicas. `transactionalId` null for
@@ -12,7 +19,7 @@ export const produce = (
   transactionalId: string | null,
   timeoutMs: number,
   batches: readonly PartitionBytes[],
-): Request<PartitionCodes> => ({
+): Request<readonly ProducedPartition[]> => ({
   apiKey: 0,
   apiVersion: 9,
   apiName: 'Produce',
@@ -29,8 +36,8 @@ export const produce = (
     const topics = r.compactArray(() => {
       const topic = r.compactString()
       const codes = r.compactArray(() => {
-        const each = { topic, partition: r.int32(), code: r.int16() }
-        for (let field = 0; field < 3; field++) r.int64()
+        const each = { topic, partition: r.int32(), code: r.int16(), baseOffset: r.int64() }
+        for (let field = 0; field < 2; field++) r.int64()
         r.compactArray(() => {
           r.int32()
           r.compactNullableString()
