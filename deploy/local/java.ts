@@ -1,0 +1,47 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { StackError } from './stack-error.ts'
+
+const run = promisify(execFile)
+
+const INSTALL =
+  'install Java 17 or newer and Maven (Debian, Ubuntu: openjdk-17-jre-headless and maven; macOS: brew install openjdk maven)'
+
+let found: Promise<string> | undefined
+
+/** The command of a Java of at least version 17: the one of JAVA_HOME, or the one in PATH. */
+export function java(): Promise<string> {
+  found ??= findJava()
+  return found
+}
+
+async function findJava(): Promise<string> {
+  const home = process.env['JAVA_HOME']
+  const command = home === undefined || home === '' ? 'java' : join(home, 'bin', 'java')
+  const version = await run(command, ['-version']).then(
+    ({ stderr }) => /version "(\d+)/.exec(stderr)?.[1],
+    () => undefined,
+  )
+  if (version === undefined) throw new StackError(`\`${command}\` does not run: ${INSTALL}`)
+  if (!(Number(version) >= 17)) throw new StackError(`\`${command}\` is Java ${version}, and 17 is needed: ${INSTALL}`)
+  return command
+}
+
+/** Runs Maven; `args` must not need a project around them. */
+export async function maven(args: readonly string[]): Promise<void> {
+  await java()
+  try {
+    await run('mvn', ['--batch-mode', '--quiet', ...args], { maxBuffer: 16 * 1024 * 1024 })
+  } catch (error) {
+    if (isMissing(error)) throw new StackError(`\`mvn\` is not in PATH: ${INSTALL}`)
+    throw new StackError(`\`mvn ${args.join(' ')}\` failed:\n${outputOf(error)}`)
+  }
+}
+
+const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
+
+function outputOf(error: unknown): string {
+  const output = error instanceof Error && 'stdout' in error ? String(error.stdout) : String(error)
+  return output.trimEnd().split('\n').slice(0, 12).join('\n')
+}
