@@ -1,0 +1,131 @@
+import type { Calibration, CalibrationTable } from '../decision/calibration.ts'
+import { digestOf } from './digest.ts'
+import { Fields, isWhole, list, share, text, type Reader } from './fields.ts'
+import type { Problem } from './problem.ts'
+import { parseSource, startOf, type Source } from './source.ts'
+
+export type LoadedCalibration =
+  | { readonly kind: 'calibration'; readonly calibration: Calibration }
+  | { readonly kind: 'problems'; readonly problems: readonly Problem[] }
+
+/**
+ * Reads a calibration file (JSON or YAML), or says everything that is wrong with it; `file` is named in the problems.
+ * The format is schemas/calibration.schema.json. Never throws.
+ */
+export function loadCalibration(text: string, file: string): LoadedCalibration {
+  const parsed = parseSource(text, file)
+  if (parsed.kind === 'problems') return parsed
+  const { source, root } = parsed
+  const place = { name: 'the calibration', keyOffset: 0, offset: startOf(root), node: root }
+  const fields = Fields.of(source, place, ['$schema', 'tables'])
+  const tables = fields?.required('tables', list(table, { min: 1, max: 500 }), 'List one table per model version.')
+  reportOverlaps(source, tables ?? [])
+  if (source.problems.length > 0 || tables === undefined) return { kind: 'problems', problems: source.problems }
+  const calibration = { tables: tables.map((placed) => placed.table), digest: digestOf(text), text }
+  return { kind: 'calibration', calibration }
+}
+
+type PlacedTable = { readonly table: CalibrationTable; readonly offset: number }
+
+const name = text({ max: 200, hint: 'Write it as the events do.' })
+
+const table: Reader<PlacedTable> = (source, value) => {
+  const fields = Fields.of(source, value, ['model', 'action', 'scoreKind', 'points', 'expiresAt'])
+  if (fields === undefined) return undefined
+  const parts = {
+    model: fields.required('model', model, 'Name the model the scores come from: `{ name, version }`.'),
+    action: fields.optional<string | null>('action', name, null),
+    scoreKind: fields.optional('scoreKind', name, 'probability'),
+    points: fields.required('points', points, 'List at least two pairs of raw and calibrated score.'),
+    expiresAt: fields.optional<number | null>('expiresAt', instant, null),
+  }
+  return isWhole(parts) ? { table: { ...parts, digest: digestOf(canonical(parts)) }, offset: value.offset } : undefined
+}
+
+const model: Reader<CalibrationTable['model']> = (source, value) => {
+  const fields = Fields.of(source, value, ['name', 'version'])
+  if (fields === undefined) return undefined
+  const parts = {
+    name: fields.required('name', name, 'The `model.name` of the events.'),
+    version: fields.required('version', name, 'The `model.version` of the events; a table holds for one version only.'),
+  }
+  return isWhole(parts) ? parts : undefined
+}
+
+/** JSON with the keys in alphabetical order and no white space. */
+const canonical = ({ model, action, scoreKind, points, expiresAt }: Omit<CalibrationTable, 'digest'>): string =>
+  JSON.stringify({ action, expiresAt, model: { name: model.name, version: model.version }, points, scoreKind })
+
+// ---- points -----------------------------------------------------------------------------------------------------
+
+type Point = CalibrationTable['points'][number]
+
+const points: Reader<readonly Point[]> = (source, value) => {
+  let previous: Point | null = null
+  const inOrder: Reader<Point> = (source, item) => {
+    const found = point(source, item)
+    if (found === undefined) return undefined
+    if (previous !== null) reportDisorder(source, item.offset, previous, found)
+    previous = found
+    return found
+  }
+  const found = list(inOrder, { min: 1, max: 10_000 })(source, value)
+  if (found?.length === 1) return source.report(value.offset, `${value.name} has one entry`, 'At least two are needed.')
+  return found
+}
+
+const point: Reader<Point> = (source, value) => {
+  const pair = list(share, { max: 2 })(source, value)
+  if (pair === undefined) return undefined
+  const [raw, calibrated] = pair
+  if (raw !== undefined && calibrated !== undefined) return [raw, calibrated]
+  return source.report(value.offset, 'a point needs two numbers', 'Write `[raw, calibrated]`, both from 0 to 1.')
+}
+
+/** A falling table would turn a surer model into a less trusted one. */
+function reportDisorder(source: Source, offset: number, previous: Point, found: Point): void {
+  if (!(found[0] > previous[0]))
+    source.report(
+      offset,
+      `the raw score ${found[0]} does not follow ${previous[0]}`,
+      'Raw scores must rise from point to point.',
+    )
+  if (!(found[1] >= previous[1]))
+    source.report(
+      offset,
+      `the calibrated score falls from ${previous[1]} to ${found[1]}`,
+      'It must never fall: join points by isotonic regression.',
+    )
+}
+
+// ---- expiry -----------------------------------------------------------------------------------------------------
+
+/** RFC 3339 in UTC. */
+const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/u
+const INSTANT_HINT = 'Write a time in UTC, such as `2027-01-31T00:00:00Z`.'
+const instantText = text({ pattern: INSTANT, max: 30, hint: INSTANT_HINT })
+
+const instant: Reader<number> = (source, value) => {
+  const found = instantText(source, value)
+  if (found === undefined) return undefined
+  const ms = Date.parse(found)
+  return Number.isNaN(ms) ? source.report(value.offset, `\`${found}\` is no date`, INSTANT_HINT) : ms
+}
+
+// ---- overlaps ---------------------------------------------------------------------------------------------------
+
+/** Two tables for the same scores would leave it open which one counts. */
+function reportOverlaps(source: Source, tables: readonly PlacedTable[]): void {
+  const first = new Map<string, number>()
+  for (const { table, offset } of tables) {
+    const key = JSON.stringify([table.model.name, table.model.version, table.action, table.scoreKind])
+    const earlier = first.get(key)
+    if (earlier === undefined) first.set(key, offset)
+    else
+      source.report(
+        offset,
+        'this table is for the same scores as an earlier one',
+        `See line ${source.lineOf(earlier)}.`,
+      )
+  }
+}

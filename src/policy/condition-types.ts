@@ -1,0 +1,139 @@
+import { ParseError, TypeError as CelTypeError, type ASTNode, type Environment } from '@marcbachmann/cel-js'
+import { walk, VARIABLES, written, type ConditionProblem } from './condition-syntax.ts'
+import { suggestion } from './nearest.ts'
+
+/** A type's field names, for suggestions. */
+export type FieldNames = ReadonlyMap<string, readonly string[]>
+
+/** The type of a part of a condition, null where it has none of its own. */
+const typeOf = (environment: Environment, node: ASTNode): string | null => environment.check(written(node)).type ?? null
+
+/** What the type checker says, and what it lets pass though it can never hold. */
+export function typeProblems(
+  environment: Environment,
+  root: ASTNode,
+  type: string | undefined,
+  fields: FieldNames,
+): readonly ConditionProblem[] {
+  const problems: ConditionProblem[] = []
+  walk(root, (node) => {
+    if (node.op === 'call' && node.args[0] === 'has') problems.push(...hasProblems(environment, node.args[1], fields))
+    if (node.op === '==' || node.op === '!=') problems.push(...equalityProblems(environment, node.start, node.args))
+    if (isArithmetic(node)) problems.push(...arithmeticProblems(environment, node.start, node.op, node.args))
+  })
+  if (problems.length === 0 && type !== 'bool') problems.push(notTruth(root, type ?? 'dyn'))
+  return problems
+}
+
+function notTruth(root: ASTNode, type: string): ConditionProblem {
+  const message =
+    type === 'dyn'
+      ? 'the condition may be anything, not only true or false'
+      : `the condition is a ${plainType(type)}, not true or false`
+  const example = type === 'dyn' ? `${written(root)} == true` : `${written(root)} == ...`
+  return { offset: root.start, message, hint: `Compare it with something: \`${example}\`.` }
+}
+
+function hasProblems(
+  environment: Environment,
+  args: readonly ASTNode[],
+  fields: FieldNames,
+): readonly ConditionProblem[] {
+  const [field] = args
+  if (field === undefined) return []
+  const { error } = environment.check(written(field))
+  return error instanceof CelTypeError ? [{ ...typeProblem(environment, error, fields), offset: field.start }] : []
+}
+
+type Operands = readonly [ASTNode, ASTNode]
+type Arithmetic = Extract<ASTNode, { op: '+' | '-' | '*' | '/' | '%' }>
+const isArithmetic = (node: ASTNode): node is Arithmetic => ['+', '-', '*', '/', '%'].includes(node.op)
+
+/** `dyn<T>` is a T or null; the checker lets it be compared with anything, which would silently never be equal. */
+function equalityProblems(environment: Environment, offset: number, operands: Operands): readonly ConditionProblem[] {
+  const types = operands.map((operand) => typeOf(environment, operand))
+  for (const [mine, other] of [types, types.toReversed()]) {
+    const inner = /^dyn<(.+)>$/u.exec(mine ?? '')?.[1]
+    if (inner === undefined || other === null || other === undefined) continue
+    if ([inner, 'null', 'dyn', `dyn<${inner}>`].includes(other) || (inner === 'double' && other === 'int')) continue
+    const message = `a ${plainType(inner)} is never equal to a ${plainType(other)}`
+    return [{ offset, message, hint: 'Compare values of the same type.' }]
+  }
+  return []
+}
+
+function arithmeticProblems(
+  environment: Environment,
+  offset: number,
+  op: string,
+  operands: Operands,
+): readonly ConditionProblem[] {
+  const types = operands.map((operand) => typeOf(environment, operand))
+  if (!(types.includes('int') && types.includes('dyn'))) return []
+  const message = `\`${op}\` cannot join an attribute, whose numbers are doubles, with a whole number`
+  return [{ offset, message, hint: 'Write the number with a point, as in `2.0`.' }]
+}
+
+/** An error of the parser or of the type checker in our words. */
+export function celProblem(environment: Environment, error: unknown, fields: FieldNames): ConditionProblem {
+  if (error instanceof ParseError) return parseProblem(error)
+  if (error instanceof CelTypeError) return typeProblem(environment, error, fields)
+  return { offset: 0, message: 'the condition cannot be read', hint: 'Write it simpler.' }
+}
+
+function parseProblem({ code, summary, range }: ParseError): ConditionProblem {
+  const hint =
+    code === 'limit_exceeded'
+      ? 'Split it into several rules.'
+      : 'Conditions are CEL: `==`, `&&`, `||`, `!`, `in`, texts in double quotes.'
+  const message =
+    code === 'limit_exceeded'
+      ? 'the condition is too large'
+      : `the condition is not valid CEL: ${summary.toLowerCase()}`
+  return { offset: range?.start ?? 0, message, hint }
+}
+
+function typeProblem(environment: Environment, error: CelTypeError, fields: FieldNames): ConditionProblem {
+  const offset = error.range?.start ?? 0
+  const { code, summary } = error
+  if (code === 'no_such_key') return noSuchField(environment, offset, error, fields)
+  if (code === 'unknown_variable') {
+    const name = summary.split(': ').at(-1) ?? ''
+    return { offset, message: `\`${name}\` is not known here`, hint: sentence(suggestion(name, VARIABLES)) }
+  }
+  return { offset, message: plainType(summary), hint: operandHint(code, summary) }
+}
+
+const summaryKey = /^No such key: (.*)$/su
+
+function noSuchField(
+  environment: Environment,
+  offset: number,
+  { node, summary }: CelTypeError,
+  fields: FieldNames,
+): ConditionProblem {
+  const [owner, key] = node?.op === '.' || node?.op === '[]' ? node.args : []
+  const name = typeof key === 'string' ? key : (summaryKey.exec(summary)?.[1] ?? '')
+  const known = owner === undefined ? [] : (fields.get(typeOf(environment, owner) ?? '') ?? [])
+  const message = `\`${owner === undefined ? '' : written(owner)}\` has no \`${name}\``
+  return { offset, message, hint: sentence(suggestion(name, known)) }
+}
+
+function operandHint(code: string, summary: string): string {
+  if (code === 'no_such_overload' && /\bint\b/u.test(summary) && /\bdouble\b/u.test(summary))
+    return 'Numbers of the event and of facts are doubles: write `4.0` instead of `4`.'
+  if (code === 'no_such_overload' && summary.includes('null')) return 'That value is never null.'
+  if (code === 'invalid_logical_operand')
+    return 'Each side of `&&` and `||` must be true or false: compare it with something.'
+  if (code === 'invalid_macro_argument') return 'Write `has(event.attributes.name)`.'
+  return 'Compare values of the same type.'
+}
+
+const plainType = (text: string): string =>
+  text
+    .replaceAll(/dyn<([^<>]+)>/gu, '$1')
+    .replaceAll('google.protobuf.', '')
+    .toLowerCase()
+
+const sentence = (text: string): string =>
+  `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith('?') ? '' : '.'}`
