@@ -69,7 +69,9 @@ export type RuleScope = {
   readonly now: number
 }
 
-export type RuleResult = { readonly kind: 'value'; readonly holds: boolean } | { readonly kind: 'failed'; readonly why: string }
+export type RuleResult =
+  | { readonly kind: 'value'; readonly holds: boolean }
+  | { readonly kind: 'failed'; readonly why: string }
 
 export type Rule = {
   readonly id: string

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import type { Calibration } from './calibration.ts'
+import { checkAction } from './checks/action.ts'
+import { auditOf, selected } from './checks/audit.ts'
+import { checkCalibration } from './checks/calibration.ts'
+import { checkConfidence } from './checks/confidence.ts'
+import { checkContext } from './checks/context.ts'
+import { checkControl } from './checks/control.ts'
+import { checkEvent } from './checks/event.ts'
+import { checkLimits, checkReserved } from './checks/limits.ts'
+import { checkRules } from './checks/rules.ts'
+import { checkState } from './checks/state.ts'
+import type { Received } from './event.ts'
+import type { Facts } from './facts.ts'
+import { actionKeyOf } from './keys.ts'
+import { toMatter } from './matter.ts'
+import type { Check, Matter } from './matter.ts'
+import type { Policy } from './policy.ts'
+import { inOrder, strictest } from './precedence.ts'
+import { scoreOf } from './reading.ts'
+import type { Finding, Score, Verdict } from './verdict.ts'
+
+/** Changes whenever the same inputs would yield another verdict. */
+export const ENGINE = 'sluice-decide/1'
+
+const CHECKS: readonly Check[] = [
+  checkControl,
+  checkEvent,
+  checkAction,
+  checkState,
+  checkContext,
+  checkRules,
+  checkLimits,
+  checkCalibration,
+  checkConfidence,
+]
+
+/**
+ * The one decision: a pure function of its arguments, total, without an exception for bad input. All checks run, and the
+ * strictest finding wins.
+ */
+export function decide(received: Received, facts: Facts, policy: Policy, calibration: Calibration): Verdict {
+  const matter = toMatter(received, facts, policy, calibration)
+  const noticed = CHECKS.flatMap((check) => check(matter))
+  const unreserved = strictest(noticed) === 'execute' ? checkReserved(matter) : []
+  return conclude([...noticed, ...unreserved], matter, calibration)
+}
+
+/**
+ * Whether `decide` would execute if places in all execution limits were reserved: only then are they asked for. Stops at
+ * the first objection.
+ */
+export function wouldExecute(received: Received, facts: Facts, policy: Policy, calibration: Calibration): boolean {
+  const matter = toMatter(received, facts, policy, calibration)
+  return CHECKS.every((check) => check(matter).every(({ route }) => route === 'execute'))
+}
+
+function conclude(noticed: readonly Finding[], matter: Matter, calibration: Calibration): Verdict {
+  const { event, source, facts, policy, rule } = matter
+  const route = strictest(noticed)
+  const actionKey = actionKeyOf(event)
+  const audit = auditOf(route === 'execute', actionKey, rule, policy)
+  const findings = inOrder(audit.selected ? [...noticed, selected(audit)] : noticed)
+  const score = scoreOf(matter.reading, rule)
+  return {
+    decisionId: `${source.topic}:${source.partition}:${source.offset}`,
+    actionKey,
+    route,
+    code: decidingCode(findings),
+    findings,
+    mode: facts.state === 'ok' ? 'normal' : 'degraded',
+    undo: rule?.undo ?? null,
+    notAfter: route === 'execute' ? notAfterOf(matter) : null,
+    score,
+    changes: route === 'execute' ? null : changesOf(findings, score),
+    audit,
+    policy: { name: policy.name, version: policy.version, digest: policy.digest, calibration: calibration.digest },
+    engine: ENGINE,
+    facts,
+    source,
+    event,
+  }
+}
+
+/** INVARIANT: an unknown action has a finding, and a known one has at least one on its score or its calibration. */
+function decidingCode([deciding]: readonly Finding[]): Verdict['code'] {
+  assert.ok(deciding, 'every decision has a finding')
+  return deciding.code
+}
+
+function notAfterOf({ event, facts, rule }: Matter): number {
+  const deadline = facts.now + (rule?.executeWithinMs ?? 0)
+  return event.expiresAt === null ? deadline : Math.min(event.expiresAt, deadline)
+}
+
+/**
+ * The route without the deciding findings. null where that cannot be told: no finding is left, and it is not known either
+ * whether the score would be enough, as when there is none.
+ */
+function changesOf(findings: readonly Finding[], score: Score): Verdict['changes'] {
+  const decided = strictest(findings)
+  const rest = findings.filter(({ route }) => route !== decided)
+  const without = [...new Set(findings.filter(({ route }) => route === decided).map(({ code }) => code))]
+  const route = strictest(rest)
+  if (route !== 'execute') return { without, route }
+  const isScoreKnown = score.calibrated !== null && score.execute !== null
+  return isScoreKnown ? { without, route } : null
+}

@@ -1,0 +1,23 @@
+import { hash } from 'node:crypto'
+import type { ModelOutput } from './event.ts'
+import type { Limit } from './policy.ts'
+
+/** Each part behind its length in UTF-16 units, so that no two lists of parts read the same; null differs from ''. */
+const frame = (part: string | null): string => (part === null ? '-' : `${part.length}:${part}`)
+
+/** SHA-256, first 16 bytes in hex. */
+const digestOf = (framed: string): string => hash('sha256', framed, 'hex').slice(0, 32)
+
+/** What makes a proposal the same proposal: tenant, source and id. An executor deduplicates on it. */
+export const actionKeyOf = (event: ModelOutput): string =>
+  digestOf(frame(event.tenant) + frame(event.source) + frame(event.id))
+
+/** One counter of a limit: its id and the values it counts per. */
+export function counterKeyOf(limit: Limit, event: ModelOutput): string {
+  let framed = `limit${frame(limit.id)}`
+  for (const dimension of limit.per) framed += frame(dimension.read(event))
+  return digestOf(framed)
+}
+
+/** One entity of a context: the context's name in policies, and which one. */
+export const contextHashOf = (name: string, key: string): string => digestOf(`context${frame(name)}${frame(key)}`)

@@ -1,0 +1,167 @@
+import { expect } from 'vitest'
+import { NO_CALIBRATION } from '../../src/decision/calibration.ts'
+import type { Calibration } from '../../src/decision/calibration.ts'
+import type { ModelOutput, SourcePosition } from '../../src/decision/event.ts'
+import type { ControlFact, Facts } from '../../src/decision/facts.ts'
+import type { ActionRule, ContextNeed, Policy, Rule } from '../../src/decision/policy.ts'
+import type { DecisionRow } from './decision-table.ts'
+import {
+  HOUR,
+  MINUTE,
+  NOW,
+  PER_MODEL,
+  actionRule,
+  sampleCalibration,
+  sampleFacts,
+  sampleLimit,
+  sampleOrder,
+  samplePolicy,
+  sampleReceived,
+  sampleRule,
+  sampleTable,
+} from './samples.ts'
+
+/** One thing that is different from the samples. */
+type Situation = {
+  readonly event?: Partial<ModelOutput>
+  readonly source?: Partial<SourcePosition>
+  readonly facts?: (facts: Facts) => Partial<Facts>
+  readonly policy?: (policy: Policy) => Partial<Policy>
+  readonly calibration?: Calibration
+}
+
+const order = (change: Partial<ControlFact>): Situation => ({
+  facts: ({ control }) => ({ control: [...control, sampleOrder(change)] }),
+})
+const need = (change: Partial<ContextNeed>): Situation => ({
+  policy: ({ context }) => ({ context: context.map((it) => ({ ...it, ...change })) }),
+})
+const seller = (change: object): Situation => ({
+  facts: ({ context }) => ({
+    context: context.map((it) => (it.value === null ? it : { ...it, value: { ...it.value, ...change } })),
+  }),
+})
+const rule = (id: string, change: Partial<Rule>): Situation => ({
+  policy: ({ rules }) => ({ rules: [...rules, sampleRule(id, change)] }),
+})
+const counter = (limit: string, change: object): Situation => ({
+  facts: ({ counters }) => ({ counters: counters.map((it) => (it.limit === limit ? { ...it, ...change } : it)) }),
+})
+const action = (name: string, change: Partial<ActionRule>): Situation => ({
+  policy: ({ actions }) => ({ actions: new Map([...actions, [name, actionRule(name, change)]]) }),
+})
+const bands = (
+  execute: number | null,
+  certified: boolean,
+  reject: number | null,
+  calibrated: 'required' | 'optional',
+) => ({
+  confidence: { execute, certified: certified ? { risk: 0.01, assurance: 0.95 } : null, reject, calibrated },
+})
+const holds = () => ({ kind: 'value', holds: true }) as const
+
+export const SITUATIONS: Readonly<Record<string, Situation>> = {
+  kill: order({ kind: 'kill', route: 'reject' }),
+  'kill-review': order({ kind: 'kill', route: 'review' }),
+  'kill-execute': order({ kind: 'kill', route: 'execute' }),
+  'kill-over': order({ kind: 'kill', expiresAt: NOW }),
+  'kill-forever': order({ kind: 'kill', expiresAt: null }),
+  'force-review': order({ kind: 'force', route: 'review' }),
+  'force-reject': order({ kind: 'force', route: 'reject' }),
+  'force-execute': order({ kind: 'force', route: 'execute' }),
+  'exempt-burst': order({ kind: 'exempt', rule: 'burst-per-seller' }),
+  'exempt-refunds': order({ kind: 'exempt', rule: 'refunds-per-model' }),
+  'exempt-trusted': order({ kind: 'exempt', rule: 'trusted-seller' }),
+  'exempt-broken': order({ kind: 'exempt', rule: 'broken' }),
+  'exempt-seller': order({ kind: 'exempt', rule: 'seller' }),
+  'exempt-no-author': order({ kind: 'exempt', rule: 'trusted-seller', author: '' }),
+  'exempt-for-ever': order({ kind: 'exempt', rule: 'trusted-seller', expiresAt: null }),
+  'exempt-over': order({ kind: 'exempt', rule: 'trusted-seller', expiresAt: NOW }),
+
+  'expires-now': { event: { expiresAt: NOW } },
+  'expires-soon': { event: { expiresAt: NOW + 1 } },
+  'expires-nan': { event: { expiresAt: Number.NaN } },
+  'day-old': { event: { time: NOW - 24 * HOUR } },
+  older: { event: { time: NOW - 24 * HOUR - 1 } },
+  'any-age': { policy: () => ({ maxAgeMs: null }) },
+  ahead: { event: { time: NOW + 5 * MINUTE } },
+  'further-ahead': { event: { time: NOW + 5 * MINUTE + 1 } },
+  'time-nan': { event: { time: Number.NaN } },
+  'time-huge': { event: { time: -1e300 } },
+  'now-infinite': { facts: () => ({ now: Infinity }) },
+  repeat: { facts: () => ({ first: { decisionId: 'model.outputs:3:7', digest: '00112233445566778899aabbccddeeff' } }) },
+  conflict: { facts: () => ({ first: { decisionId: 'model.outputs:3:7', digest: 'other' } }) },
+  unkeyed: { source: { keyed: false } },
+  'no-id': { event: { id: '' } },
+  'no-model': { event: { model: { name: 'moderator', version: '' } } },
+
+  away: { facts: () => ({ state: 'unavailable', clock: 'processor', counters: [] }) },
+  lost: { facts: () => ({ state: 'lost' }) },
+  irreversible: action('cache.refresh', { stateless: true, undo: 'irreversible' }),
+
+  'no-context': { facts: ({ context }) => ({ context: context.map((it) => ({ ...it, value: null })) }) },
+  'no-facts': { facts: () => ({ context: [] }) },
+  'no-seller': { event: { attributes: {} } },
+  'missing-rejects': need({ missing: 'reject' }),
+  'missing-passes': need({ missing: 'execute' }),
+  'stale-rejects': need({ stale: 'reject' }),
+  'stale-passes': need({ stale: 'execute' }),
+  'hour-old': seller({ time: NOW - HOUR }),
+  stale: seller({ time: NOW - HOUR - 1 }),
+  'stale-nan': seller({ time: Number.NaN }),
+  'stale-ahead': seller({ time: NOW + 5 * MINUTE + 1 }),
+  trusted: seller({ attributes: { trusted: true } }),
+
+  broken: rule('broken', { evaluate: () => ({ kind: 'failed', why: 'no such key' }) }),
+  watch: rule('watch', { route: 'execute', evaluate: holds }),
+  ban: rule('ban', { route: 'reject', evaluate: holds }),
+  look: rule('look', { evaluate: holds }),
+  undeclared: rule('undeclared', { contexts: ['weather'], evaluate: holds }),
+  'about-refunds': rule('about-refunds', { evaluate: holds, actions: new Set(['refund']) }),
+  'no-rules': { policy: () => ({ rules: [] }) },
+
+  'burst-last': counter('burst-per-seller', { before: 19, after: 20 }),
+  burst: counter('burst-per-seller', { before: 20, after: 21 }),
+  'burst-nan': counter('burst-per-seller', { before: Number.NaN, after: Number.NaN }),
+  'burst-rejects': {
+    policy: ({ limits }) => ({
+      limits: limits.map((it) => (it.id === 'burst-per-seller' ? { ...it, over: 'reject' as const } : it)),
+    }),
+  },
+  uncounted: { facts: () => ({ counters: [] }) },
+  'second-limit': { policy: ({ limits }) => ({ limits: [...limits, sampleLimit('second', { per: [PER_MODEL] })] }) },
+  'refunds-last': counter('refunds-per-model', { before: 2, after: 3 }),
+  'refunds-full': counter('refunds-per-model', { before: 3, after: 3, granted: false }),
+  'refunds-full-held': counter('refunds-per-model', { before: 3, after: 4, granted: true }),
+  unasked: counter('refunds-per-model', { before: 0, after: 0, granted: null }),
+  refused: counter('refunds-per-model', { before: 0, after: 0, granted: false }),
+
+  table: { calibration: sampleCalibration(sampleTable()) },
+  'table-lapsed': { calibration: sampleCalibration(sampleTable({ expiresAt: NOW })) },
+  'table-lasting': { calibration: sampleCalibration(sampleTable({ expiresAt: NOW + 1 })) },
+  'table-other': { calibration: sampleCalibration(sampleTable({ model: { name: 'moderator', version: '2' } })) },
+  'table-foreign': { calibration: sampleCalibration(sampleTable({ model: { name: 'another', version: '3' } })) },
+  'table-verbal': { calibration: sampleCalibration(sampleTable({ scoreKind: 'verbal' })) },
+  'table-action': {
+    calibration: sampleCalibration(sampleTable({ expiresAt: NOW }), sampleTable({ action: 'listing.flag' })),
+  },
+  'static-remove': action('listing.remove', { undo: 'irreversible', ...bands(0.8, false, null, 'optional') }),
+  'both-remove': action('listing.remove', { undo: 'irreversible', ...bands(0.8, true, null, 'optional') }),
+  'certified-flag': action('listing.flag', bands(null, true, 0.2, 'optional')),
+  'required-flag': action('listing.flag', bands(0.8, false, 0.2, 'required')),
+  'never-flag': action('listing.flag', bands(null, false, null, 'optional')),
+  'zero-flag': action('listing.flag', bands(0, false, 0, 'optional')),
+  audited: action('listing.flag', { auditShare: 1 }),
+}
+
+/** What a row is decided from: the samples, changed by its situations in their order. */
+export function inputs(row: DecisionRow) {
+  const situations = row.given.map((name) => SITUATIONS[name] ?? expect.fail(`no situation ${name}`))
+  const event = situations.reduce<Partial<ModelOutput>>((it, { event }) => ({ ...it, ...event }), {})
+  const source = situations.reduce<Partial<SourcePosition>>((it, { source }) => ({ ...it, ...source }), {})
+  const received = sampleReceived({ action: row.action, confidence: row.score, ...event }, source)
+  const policy = situations.reduce((it, { policy }) => ({ ...it, ...policy?.(it) }), samplePolicy())
+  const facts = situations.reduce((it, { facts }) => ({ ...it, ...facts?.(it) }), sampleFacts(received, policy))
+  const calibration = situations.findLast(({ calibration }) => calibration)?.calibration ?? NO_CALIBRATION
+  return [received, facts, policy, calibration] as const
+}
