@@ -1,0 +1,62 @@
+import type { Fault } from '../processor/fault.ts'
+import { Connection } from './connection.ts'
+import { RedisContextStore } from './context-store.ts'
+import { readLibrary } from './library.ts'
+import type { Library } from './library.ts'
+import { suitability } from './readiness.ts'
+import type { Suitability } from './readiness.ts'
+import { RedisStateStore } from './state-store.ts'
+
+export type RedisConfig = {
+  /** `redis://` or `rediss://` (TLS), with user, password and database where needed. */
+  readonly url: string
+  /** Names this deployment's keys: letters, digits, `.`, `_`, `-`. */
+  readonly deployment: string
+  /** The input topic, of which decision ids are made. */
+  readonly topic: string
+  /** Later answers count as none, milliseconds; 250 unless given. */
+  readonly deadlineMs?: number
+  /** How long calls are refused at once after one had no answer, milliseconds; 200 unless given. */
+  readonly probeMs?: number
+  /** Events remembered while Redis is away; 200,000 unless given (about 30 MB). */
+  readonly backlogEvents?: number
+  /** The function library; this release's unless given. */
+  readonly library?: Library
+}
+
+/** Redis, opened. It may be away: it is then reconnected to in the background, and everything is `unavailable` until. */
+export type RedisState = {
+  readonly store: RedisStateStore
+  readonly context: RedisContextStore
+  /** Whether the server is fit to hold state; `unavailable` when it does not answer. */
+  readonly check: () => Promise<Suitability | { readonly kind: 'unavailable'; readonly fault: Fault }>
+  /** Null while Redis answers, else what is wrong; for readiness. */
+  readonly trouble: () => Fault | null
+  /** Function calls sent so far. */
+  readonly roundTrips: () => number
+  readonly close: () => void
+}
+
+/** Connects, waiting for Redis no longer than the deadline. Throws only for a deployment name that cannot be a key. */
+export async function openRedis(config: RedisConfig): Promise<RedisState> {
+  if (!/^[\w.-]+$/.test(config.deployment)) {
+    throw new RangeError(
+      `the deployment name \`${config.deployment}\` may have letters, digits, \`.\`, \`_\` and \`-\` only`,
+    )
+  }
+  const { url, deployment, topic, deadlineMs = 250, probeMs = 200, backlogEvents = 200_000 } = config
+  const library = config.library ?? readLibrary()
+  const connection = new Connection({ url, deployment, deadlineMs, probeMs, library })
+  await connection.open()
+  return {
+    store: new RedisStateStore({ topic, deadlineMs, backlogEvents }, connection),
+    context: new RedisContextStore(connection, deadlineMs),
+    check: async () => {
+      const info = await connection.info()
+      return info === null ? { kind: 'unavailable', fault: connection.fault() } : suitability(info)
+    },
+    trouble: () => (connection.isServing ? null : connection.fault()),
+    roundTrips: () => connection.roundTrips,
+    close: () => connection.close(),
+  }
+}

@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto'
+import type { CounterInquiry, Inquiry } from '../decision/inquiry.ts'
+import type { ObserveRange, ReserveRange } from '../processor/ports.ts'
+import { MessagePack } from './message-pack.ts'
+
+/** A run of one partition as the function library takes it; complete in itself, so it can be kept and sent later. */
+export type Segment = {
+  readonly partition: number
+  readonly from: number
+  readonly next: number
+  readonly events: number
+  readonly bytes: Buffer
+}
+
+const packer = new MessagePack()
+
+/** Layout: header of `observe` in sluice.lua. Each counter and context is named once and then meant by its index. */
+export function observeSegment(range: ObserveRange): Segment {
+  const counters = new Names<CounterInquiry>()
+  const contexts = new Names<Inquiry['context'][number]>()
+  const bytes = packParts(
+    (): number => range.inquiries.reduce((sum, it) => sum + packEvent(it, counters, contexts), 0),
+    () => packCounters(counters, (it) => packer.number(it.count === 'proposals' ? 1 : 0)),
+    () => packContexts(contexts),
+  )
+  const { partition, from, next, inquiries } = range
+  return { partition, from, next, events: inquiries.length, bytes }
+}
+
+/** Layout: header of `reserve` in sluice.lua. */
+export function reserveSegment(range: ReserveRange): Buffer {
+  const counters = new Names<CounterInquiry>()
+  return packParts(
+    (): number => range.claims.reduce((sum, it) => sum + packClaim(it.offset, it.inquiry, counters), 0),
+    () => packCounters(counters, (it) => packer.number(it.max)),
+  )
+}
+
+/** The events are written first, since that is when the names are found, and put last, since they refer to them. */
+function packParts(events: () => number, ...names: readonly (() => number)[]): Buffer {
+  const body = packArray(events)
+  const heads = names.map(packArray)
+  const start = packer.beginArray()
+  packer.endArray(start, names.length + 1)
+  return Buffer.concat([packer.take(), ...heads, body])
+}
+
+function packArray(values: () => number): Buffer {
+  const start = packer.beginArray()
+  packer.endArray(start, values())
+  return packer.take()
+}
+
+function packEvent(
+  inquiry: Inquiry,
+  counters: Names<CounterInquiry>,
+  contexts: Names<Inquiry['context'][number]>,
+): number {
+  packer.text(String(inquiry.offset))
+  packer.text(inquiry.actionKey)
+  packer.text(inquiry.digest)
+  packer.number(inquiry.counters.length)
+  for (const counter of inquiry.counters) packer.number(counters.index(counterName(counter), counter))
+  let known = 0
+  for (const { hash } of inquiry.context) if (hash !== null) known++
+  packer.number(known)
+  for (const it of inquiry.context)
+    if (it.hash !== null) packer.number(contexts.index(contextName(it.name, it.hash), it))
+  return 5 + inquiry.counters.length + known
+}
+
+function packClaim(offset: number, inquiry: Inquiry, counters: Names<CounterInquiry>): number {
+  const executions = inquiry.counters.filter((it) => it.count === 'executions')
+  packer.text(String(offset))
+  packer.number(executions.length)
+  for (const counter of executions) packer.number(counters.index(counterName(counter), counter))
+  return 2 + executions.length
+}
+
+function packCounters(counters: Names<CounterInquiry>, packLast: (counter: CounterInquiry) => void): number {
+  for (const counter of counters.all) {
+    packer.text(counterKey(counter))
+    packer.number(Math.max(1, Math.ceil(counter.windowMs)))
+    packer.text(JSON.stringify(counter.limit))
+    packLast(counter)
+  }
+  return counters.all.length * 4
+}
+
+function packContexts(contexts: Names<Inquiry['context'][number]>): number {
+  for (const { name, hash } of contexts.all) {
+    packer.text(hash ?? '')
+    packer.text(JSON.stringify(name))
+  }
+  return contexts.all.length * 2
+}
+
+const counterName = ({ count, limit, key }: CounterInquiry): string => `${count}\n${limit}\n${key}`
+const contextName = (name: string, hash: string): string => `${name}\n${hash}`
+
+/** Kind, limit and key together; the limit's id is hashed, since policy text has no place in a key. */
+function counterKey({ count, limit, key }: CounterInquiry): string {
+  return `${count === 'proposals' ? 'p' : 'e'}:${limitHash(limit)}:${key}`
+}
+
+const limitHashes = new Map<string, string>()
+
+function limitHash(limit: string): string {
+  const known = limitHashes.get(limit)
+  if (known !== undefined) return known
+  const hash = createHash('sha256').update(limit).digest('hex').slice(0, 12)
+  limitHashes.set(limit, hash)
+  return hash
+}
+
+/** Values by name, each with an index from 1 in the order of its first use. */
+class Names<T> {
+  readonly all: T[] = []
+  readonly #indices = new Map<string, number>()
+
+  index(name: string, value: T): number {
+    const known = this.#indices.get(name)
+    if (known !== undefined) return known
+    const index = this.all.push(value)
+    this.#indices.set(name, index)
+    return index
+  }
+}

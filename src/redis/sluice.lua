@@ -1,0 +1,682 @@
+#!lua name=sluice_VERSION
+--
+-- Sluice's state: ownership of partitions, counters, repeated events, recorded facts and context.
+-- VERSION is replaced by a digest of this text when it is loaded, so that releases that differ run side by side.
+--
+-- Keys. Every function takes exactly one key, '{<deployment>}:state', and derives all others from it. They carry the
+-- same hash tag, so they lie in the same Cluster slot, where a function may touch them; declaring thousands of keys a
+-- call would only cost bytes. An ACL needs '~{<deployment>}:*'. One deployment therefore lives on one shard, which it
+-- must: a call is atomic over partitions and counters.
+--
+--   {d}:state            hash    epoch (random, set once), lostAt (ms, absent = never)
+--   {d}:p:<partition>    hash    token, watermark (next offset to observe), committed, epoch
+--   {d}:f:<partition>    hash    <offset> = recorded observation, r<offset> = recorded grant
+--   {d}:e:<action key>   string  <partition>:<offset>:<digest> of the first event; expires after duplicatesMs
+--   {d}:c:<kind><key>    string  MessagePack [bucket width, bucket, count, bucket, count, ...]; expires with its window
+--   {d}:x:<hash>         string  context as JSON that starts with its version
+--   {d}:context          hash    <partition of the context topic> = next offset to apply
+--
+-- state, p and f have no expiry: a partition may rest for weeks, and what is in them is bounded by the number of
+-- partitions and by what is not yet committed.
+--
+-- INVARIANT: in every function all reads and checks come before the first write, so a refused call changes nothing.
+
+local BUCKETS = 16
+-- Arguments of one command; well below what Lua's C stack takes (8000).
+local CHUNK = 2000
+
+-- While a library is loaded there is no redis.call and no standard library, so these are set by the first call.
+local call, concat, floor, ceil, max, min, pack, unpack_message, format, sub
+
+-- Numbers as text. Lua's own conversion costs a printf each and rounds above 14 digits.
+local DIGITS = {}
+
+local function begin()
+  call = redis.call
+  concat, format, sub = table.concat, string.format, string.sub
+  floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
+  pack, unpack_message = cmsgpack.pack, cmsgpack.unpack
+  for n = 0, 999 do
+    DIGITS[n] = tostring(n)
+  end
+end
+
+local function text(n)
+  return DIGITS[n] or format('%.0f', n)
+end
+
+local function prefix_of(state_key)
+  return sub(state_key, 1, -6)
+end
+
+-- Redis' own time in microseconds.
+local function microseconds()
+  local time = call('TIME')
+  return time[1] * 1000000 + time[2]
+end
+
+local function values_of(keys, total)
+  if total > 0 and total <= CHUNK then
+    return call('MGET', unpack(keys, 1, total))
+  end
+  local values, n = {}, 0
+  for i = 1, total, CHUNK do
+    local some = call('MGET', unpack(keys, i, min(i + CHUNK - 1, total)))
+    for j = 1, #some do
+      n = n + 1
+      values[n] = some[j]
+    end
+  end
+  return values
+end
+
+local function write_fields(key, pairs_)
+  for i = 1, #pairs_, CHUNK do
+    call('HSET', key, unpack(pairs_, i, min(i + CHUNK - 1, #pairs_)))
+  end
+end
+
+local function partition_of(prefix, partition)
+  local own = call('HMGET', prefix .. 'p:' .. partition, 'token', 'watermark', 'committed', 'epoch')
+  return {
+    token = own[1],
+    watermark = own[2] and tonumber(own[2]),
+    committed = tonumber(own[3] or '0'),
+    epoch = own[4],
+  }
+end
+
+local function may_write(own, token, epoch)
+  return epoch and own.token == token and own.epoch == epoch
+end
+
+-- Forgets the facts of offsets below `committed`.
+local function trim(prefix, partition, committed, watermark)
+  local key = prefix .. 'f:' .. partition
+  if committed >= watermark then
+    call('UNLINK', key)
+    return
+  end
+  local old, n = {}, 0
+  for _, field in ipairs(call('HKEYS', key)) do
+    local offset = tonumber(field) or tonumber(sub(field, 2))
+    if offset < committed then
+      n = n + 1
+      old[n] = field
+    end
+  end
+  for i = 1, n, CHUNK do
+    call('HDEL', key, unpack(old, i, min(i + CHUNK - 1, n)))
+  end
+end
+
+-- ---- Counters -----------------------------------------------------------------------------------------------------
+--
+-- A sliding window as counts in buckets of window / 16. The oldest bucket that overlaps the window counts whole, so a
+-- count is never too low, and too high by at most what lies in one bucket. A counter in Lua is
+-- { key, window, width, buckets = { width, bucket, count, ... }, n = #buckets or 0, sum, dirty }.
+
+-- Counted buckets in the shape that `window` has, with their length and sum. A limit whose window was changed keeps its
+-- counts: each old bucket goes where its last millisecond lies, which is never too early.
+local function reshape(old, width, window, now)
+  local oldest = floor((now - window) / width)
+  local old_width, old_n = old[1], #old
+  local sum = 0
+  if old_width == width and (old_n < 2 or old[2] >= oldest) then
+    for i = 3, old_n, 2 do
+      sum = sum + old[i]
+    end
+    return old, old_n, sum
+  end
+  local buckets, n = { width }, 1
+  for i = 2, old_n, 2 do
+    local bucket, count = old[i], old[i + 1]
+    if old_width ~= width then
+      bucket = floor(((bucket + 1) * old_width - 1) / width)
+    end
+    if bucket >= oldest then
+      sum = sum + count
+      if n > 1 and buckets[n - 1] == bucket then
+        buckets[n] = buckets[n] + count
+      else
+        buckets[n + 1], buckets[n + 2] = bucket, count
+        n = n + 2
+      end
+    end
+  end
+  return buckets, n, sum
+end
+
+-- A clock that was set back counts into the latest bucket there is: longer than needed, never shorter.
+local function count_one(counter, now)
+  local buckets, n = counter.buckets, counter.n
+  local current = floor(now / counter.width)
+  if n == 0 then
+    counter.buckets, counter.n = { counter.width, current, 1 }, 3
+  elseif n > 1 and buckets[n - 1] >= current then
+    buckets[n] = buckets[n] + 1
+  else
+    buckets[n + 1], buckets[n + 2] = current, 1
+    counter.n = n + 2
+  end
+  counter.sum = counter.sum + 1
+  counter.dirty = true
+end
+
+-- Reads every counter that `segments` name, once. A segment's counters lie flat, four values each, beginning with key
+-- and window. Returns them by key, and in order.
+local function load_counters(prefix, segments, now)
+  local by_key, keys, names, windows, total = {}, {}, {}, {}, 0
+  local start = prefix .. 'c:'
+  for s = 1, #segments do
+    local named = segments[s].counters
+    for i = 1, #named, 4 do
+      local name = named[i]
+      if not by_key[name] then
+        by_key[name] = true
+        total = total + 1
+        names[total], keys[total], windows[total] = name, start .. name, named[i + 1]
+      end
+    end
+  end
+  local values, order = values_of(keys, total), {}
+  for i = 1, total do
+    local window, raw, buckets, n, sum = windows[i], values[i], nil, 0, 0
+    local width = ceil(window / BUCKETS)
+    if raw then
+      buckets, n, sum = reshape(unpack_message(raw), width, window, now)
+    end
+    local counter =
+      { key = keys[i], window = window, width = width, buckets = buckets, n = n, sum = sum, dirty = false }
+    by_key[names[i]] = counter
+    order[i] = counter
+  end
+  return by_key, order
+end
+
+-- The counters of one segment by their index in it.
+local function counters_of(segment, by_key, now)
+  local counters, named, total = {}, segment.counters, 0
+  for i = 1, #named, 4 do
+    local counter, window = by_key[named[i]], named[i + 1]
+    if counter.window ~= window then
+      counter.window, counter.width = window, ceil(window / BUCKETS)
+      if counter.n > 0 then
+        counter.buckets, counter.n, counter.sum = reshape(counter.buckets, counter.width, window, now)
+      end
+    end
+    total = total + 1
+    counters[total] = counter
+  end
+  return counters
+end
+
+local function store_counters(order)
+  for i = 1, #order do
+    local counter = order[i]
+    if counter.dirty then
+      call('SET', counter.key, pack(counter.buckets), 'PX', format('%.0f', counter.window + 2 * counter.width))
+    end
+  end
+end
+
+-- ---- probe --------------------------------------------------------------------------------------------------------
+
+-- Purpose  Tells whether calls would be served: it is refused where writes are (replica, out of memory, loading).
+-- KEYS     1 {d}:state
+-- ARGV     none
+-- Returns  1
+local function probe()
+  return 1
+end
+
+-- ---- acquire ------------------------------------------------------------------------------------------------------
+
+-- Purpose  Takes partitions over, and notices that state was lost: a partition with a committed offset that state does
+--          not know, has not observed so far, or knows from another epoch. A partition without either is new.
+--          Watermarks are raised to `needed` and never lowered. Tokens are times in microseconds, or one more than the
+--          last, so they grow even across a loss of state and two owners never hold the same.
+-- KEYS     1 {d}:state
+-- ARGV     1 a random epoch, used if there is none
+--          then per partition: partition, committed offset or '', next offset to read, needed: the offset up to which
+--          the watermark must have come (lower than committed where the caller can still catch up from memory)
+-- Returns  { '0' or '1': loss was noticed now, token, token, ... }
+local function acquire(keys, args)
+  local state_key = keys[1]
+  local prefix = prefix_of(state_key)
+  local time = microseconds()
+  local epoch = call('HGET', state_key, 'epoch')
+  local is_new = not epoch
+  epoch = epoch or args[1]
+  local owns, lost = {}, false
+  for i = 2, #args, 4 do
+    local own = partition_of(prefix, args[i])
+    local committed, needed = tonumber(args[i + 1]), tonumber(args[i + 3])
+    if own.watermark then
+      lost = lost or own.epoch ~= epoch or (committed and own.watermark < min(committed, needed))
+    else
+      lost = lost or committed ~= nil
+    end
+    owns[#owns + 1] = own
+  end
+  if is_new then
+    call('HSET', state_key, 'epoch', epoch)
+  end
+  if lost then
+    call('HSET', state_key, 'lostAt', format('%.0f', floor(time / 1000)))
+  end
+  local reply = { lost and '1' or '0' }
+  for at, own in ipairs(owns) do
+    local i = 4 * at - 2
+    local start, watermark = tonumber(args[i + 2]), max(own.watermark or 0, tonumber(args[i + 3]))
+    local token = format('%.0f', max(time, tonumber(own.token or '0') + 1))
+    call('HSET', prefix .. 'p:' .. args[i], 'token', token, 'epoch', epoch, 'watermark', format('%.0f', watermark),
+      'committed', args[i + 2])
+    trim(prefix, args[i], start, watermark)
+    reply[at + 1] = token
+  end
+  return reply
+end
+
+-- ---- observe ------------------------------------------------------------------------------------------------------
+
+-- The ranges of a call with what state knows of their partitions, or the first partition that is not the caller's.
+local function ranges_of(prefix, args, first, epoch)
+  local ranges = {}
+  for i = first, #args, 7 do
+    local own = partition_of(prefix, args[i])
+    if not may_write(own, args[i + 1], epoch) then
+      return nil, args[i]
+    end
+    local message = unpack_message(args[i + 6])
+    ranges[#ranges + 1] = {
+      partition = args[i],
+      from = tonumber(args[i + 2]),
+      next = tonumber(args[i + 3]),
+      next_text = args[i + 3],
+      committed = max(own.committed, tonumber(args[i + 4])),
+      was_committed = own.committed,
+      watermark = own.watermark,
+      is_quiet = args[i + 5] == 'quiet',
+      counters = message[1],
+      contexts = message[2],
+      events = message[3],
+    }
+  end
+  return ranges
+end
+
+-- Ranges of one partition in one call follow each other: each begins where the one before has brought the watermark.
+local function chain(ranges)
+  local watermarks = {}
+  for _, range in ipairs(ranges) do
+    range.watermark = max(watermarks[range.partition] or 0, range.watermark)
+    watermarks[range.partition] = max(range.watermark, range.next)
+  end
+end
+
+-- Offsets in a range's events, in order.
+local function offsets_of(events)
+  local offsets, at = {}, 1
+  while at <= #events do
+    offsets[#offsets + 1] = events[at]
+    at = at + 4 + events[at + 3]
+    at = at + 1 + events[at]
+  end
+  return offsets
+end
+
+-- Reads what is recorded of a range that was observed before, at least in part. Returns whether something is missing
+-- that must be there. Below `committed` nothing need be there: only a call that was overtaken asks for it.
+local function load_recorded(prefix, range)
+  range.recorded = {}
+  if range.is_quiet then
+    return false
+  end
+  local offsets, missing = offsets_of(range.events), false
+  for i = 1, #offsets, CHUNK do
+    local last = min(i + CHUNK - 1, #offsets)
+    local blobs = call('HMGET', prefix .. 'f:' .. range.partition, unpack(offsets, i, last))
+    for j = i, last do
+      local blob, offset = blobs[j - i + 1], tonumber(offsets[j])
+      range.recorded[offsets[j]] = blob
+      missing = missing or (not blob and offset < range.watermark and offset >= range.committed)
+    end
+  end
+  return missing
+end
+
+-- Whether a call shows that state was lost: a gap before a range, or facts that are gone.
+local function shows_loss(prefix, ranges)
+  local lost = false
+  for _, range in ipairs(ranges) do
+    if range.from > range.watermark then
+      lost = true
+    elseif range.from < range.watermark then
+      lost = load_recorded(prefix, range) or lost
+    end
+  end
+  return lost
+end
+
+-- Reads every context the ranges name, once. Returns hash -> JSON, 'null' where nothing is known.
+local function load_contexts(prefix, ranges)
+  local by_hash, hashes, keys, total = {}, {}, {}, 0
+  local start = prefix .. 'x:'
+  for _, range in ipairs(ranges) do
+    local named = range.contexts
+    for i = 1, #named, 2 do
+      local hash = named[i]
+      if not by_hash[hash] then
+        by_hash[hash] = 'null'
+        total = total + 1
+        hashes[total], keys[total] = hash, start .. hash
+      end
+    end
+  end
+  local values = values_of(keys, total)
+  for i = 1, total do
+    by_hash[hashes[i]] = values[i] or 'null'
+  end
+  return by_hash
+end
+
+-- The name and value of each context of a range, as JSON to be pasted, by its index in the range.
+local function context_texts(range, by_hash)
+  local texts, named, total = {}, range.contexts, 0
+  for i = 1, #named, 2 do
+    total = total + 1
+    texts[total] = named[i + 1] .. ',' .. by_hash[named[i]]
+  end
+  return texts
+end
+
+-- What came before an event under the same action key, as 'partition:offset:digest', or nil. An event is never its own
+-- predecessor, even where it is observed anew after a loss.
+local function predecessor(start, action_key, position, digest, duplicates_ms)
+  if duplicates_ms == '0' then
+    return nil
+  end
+  local first = call('SET', start .. action_key, position .. digest, 'NX', 'GET', 'PX', duplicates_ms)
+  if not first or sub(first, 1, #position) == position then
+    return nil
+  end
+  return first
+end
+
+-- Observes the new events of one range. Returns their observations as JSON text, in order, with the recorded ones.
+local function apply_range(range, scope)
+  local events_prefix, now, by_index = scope.prefix .. 'e:', scope.now, counters_of(range, scope.counters, scope.now)
+  local named, contexts, events = range.counters, context_texts(range, scope.contexts), range.events
+  local recorded, watermark, committed = range.recorded, range.watermark, range.committed
+  local blobs, facts, b, f, at, total = {}, {}, 0, 0, 1, #events
+  local own = range.partition .. ':'
+  -- A range that begins at the watermark is new throughout; offsets need not be looked at as numbers then.
+  local is_mixed = recorded or range.is_quiet
+  while at <= total do
+    local offset, action_key, digest, n = events[at], events[at + 1], events[at + 2], events[at + 3]
+    local number = is_mixed and tonumber(offset)
+    local last = at + 3 + n
+    local contexts_n = events[last + 1]
+    local blob = recorded and recorded[offset]
+    local is_overtaken = number and (number >= range.next or (number < watermark and (range.is_quiet or number < committed)))
+    if not blob and is_overtaken then
+      blob = 'null'
+    elseif not blob then
+      local first = predecessor(events_prefix, action_key, own .. offset .. ':', digest, scope.duplicates_ms)
+      local is_repeat = first and string.match(first, '^%d+:%d+:(.*)$') == digest
+      local counts, seen = '', ''
+      for i = at + 4, last do
+        local index = events[i]
+        local counter, field = by_index[index], 4 * (index - 1)
+        counts = counts .. (i > at + 4 and ',' or '') .. named[field + 3] .. ',' .. text(counter.sum)
+        if named[field + 4] == 1 and not is_repeat then
+          count_one(counter, now)
+        end
+      end
+      for i = last + 2, last + 1 + contexts_n do
+        seen = seen .. (i > last + 2 and ',' or '') .. contexts[events[i]]
+      end
+      blob = scope.head .. (first and '"' .. first .. '"' or 'null') .. ',[' .. counts .. '],[' .. seen .. ']]'
+      if not number or number >= committed then
+        facts[f + 1], facts[f + 2] = offset, blob
+        f = f + 2
+      end
+    end
+    b = b + 1
+    blobs[b] = blob
+    at = last + 2 + contexts_n
+  end
+  write_fields(scope.prefix .. 'f:' .. range.partition, facts)
+  return range.is_quiet and '' or '[' .. concat(blobs, ',') .. ']'
+end
+
+-- Moves a partition's watermark and committed offset on.
+local function finish_range(prefix, range)
+  local watermark = max(range.watermark, range.next)
+  call('HSET', prefix .. 'p:' .. range.partition, 'watermark', format('%.0f', watermark), 'committed',
+    format('%.0f', range.committed))
+end
+
+-- Purpose  Counts events and reads what their decisions need, once per offset: an offset that was observed before gets
+--          its recorded observation, however the batches were cut then and whatever the policy says now. Ranges with
+--          the mode 'quiet' catch up on what the caller could not tell in time: they count what is new in them, and
+--          answer nothing.
+--          A gap between the watermark and a range, or a fact that should be recorded and is not, shows that state was
+--          lost; such an offset is observed and counted anew, since a count too high is the safe side.
+--          Offsets below the committed one that were observed before are passed over (null): only a call that arrives
+--          after its caller gave up on it has such.
+-- KEYS     1 {d}:state
+-- ARGV     1 how long an action key is remembered, whole ms, '0' for not at all
+--          2 how long a loss is felt, ms
+--          then per range: partition, token, from, next, committed, mode ('answer' or 'quiet'), and a MessagePack array
+--          of three flat arrays:
+--            counters  key, window in ms, limit id as JSON, 1 if proposals are counted here and 0 if not; ...
+--            contexts  hash, name as JSON; ...
+--            events    offset as text, action key, digest, number of counters, their indices from 1, number of
+--                      contexts, their indices from 1; ...
+-- Returns  { 'fenced', partition } with nothing changed, or { 'ok', text, ... }: per range '' if it was quiet, else a
+--          JSON array with one observation for each event: [now, lost (0, 1), first ("partition:offset:digest", null),
+--          [limit id, count before, ...], [context name, context, ...]]
+local function observe(keys, args)
+  local state_key = keys[1]
+  local prefix = prefix_of(state_key)
+  local now = floor(microseconds() / 1000)
+  local state = call('HMGET', state_key, 'epoch', 'lostAt')
+  local ranges, stranger = ranges_of(prefix, args, 3, state[1])
+  if not ranges then
+    return { 'fenced', stranger }
+  end
+  chain(ranges)
+  local lost_now = shows_loss(prefix, ranges)
+  local lost_at = lost_now and now or tonumber(state[2])
+  local counters, order = load_counters(prefix, ranges, now)
+  local is_lost = lost_at and now < lost_at + tonumber(args[2])
+  local scope = {
+    prefix = prefix,
+    now = now,
+    duplicates_ms = args[1],
+    counters = counters,
+    contexts = load_contexts(prefix, ranges),
+    head = '[' .. format('%.0f', now) .. (is_lost and ',1,' or ',0,'),
+  }
+  if lost_now then
+    call('HSET', state_key, 'lostAt', format('%.0f', now))
+  end
+  local reply = { 'ok' }
+  for i, range in ipairs(ranges) do
+    if range.committed > range.was_committed then
+      trim(prefix, range.partition, range.committed, range.watermark)
+    end
+    reply[i + 1] = apply_range(range, scope)
+    finish_range(prefix, range)
+  end
+  store_counters(order)
+  return reply
+end
+
+-- ---- reserve ------------------------------------------------------------------------------------------------------
+
+local function claim(range, at, scope, by_index)
+  local events, named = range.events, range.counters
+  local granted, counts = true, {}
+  for i = at + 2, at + 1 + events[at + 1] do
+    local index = events[i]
+    local field = 4 * (index - 1)
+    local before = by_index[index].sum
+    granted = granted and before + 1 <= named[field + 4]
+    counts[#counts + 1] = named[field + 3] .. ',' .. text(before)
+  end
+  if granted then
+    for i = at + 2, at + 1 + events[at + 1] do
+      count_one(by_index[events[i]], scope.now)
+    end
+  end
+  return '[' .. (granted and '1' or '0') .. ',[' .. concat(counts, ',') .. ']]'
+end
+
+local function recorded_grants(prefix, range)
+  local fields, at = {}, 1
+  while at <= #range.events do
+    fields[#fields + 1] = 'r' .. range.events[at]
+    at = at + 2 + range.events[at + 1]
+  end
+  local grants = {}
+  for i = 1, #fields, CHUNK do
+    local last = min(i + CHUNK - 1, #fields)
+    local some = call('HMGET', prefix .. 'f:' .. range.partition, unpack(fields, i, last))
+    for j = i, last do
+      grants[j] = some[j - i + 1]
+    end
+  end
+  return grants
+end
+
+local function reserve_range(range, scope)
+  local events, grants, at, n = range.events, range.grants, 1, 0
+  local by_index = counters_of(range, scope.counters, scope.now)
+  local fresh = {}
+  while at <= #events do
+    n = n + 1
+    local offset = events[at]
+    if not grants[n] and tonumber(offset) < range.committed then
+      grants[n] = 'null'
+    elseif not grants[n] then
+      grants[n] = claim(range, at, scope, by_index)
+      fresh[#fresh + 1] = 'r' .. offset
+      fresh[#fresh + 1] = grants[n]
+    end
+    at = at + 2 + events[at + 1]
+  end
+  write_fields(scope.prefix .. 'f:' .. range.partition, fresh)
+  return '[' .. concat(grants, ',') .. ']'
+end
+
+-- Purpose  Takes places in execution limits, once per offset, in order: one place in every limit that covers the event
+--          if all of them have room, none otherwise. An offset that has its answer keeps it.
+-- KEYS     1 {d}:state
+-- ARGV     per range: partition, token, and a MessagePack array of two flat arrays:
+--            counters  key, window in ms, limit id as JSON, max; ...
+--            claims    offset as text, number of counters, their indices from 1; ...
+-- Returns  { 'fenced', partition } with nothing changed, or { 'ok', text, ... }: per range a JSON array with one grant
+--          for each claim: [granted (0, 1), [limit id, count before, ...]]; null below the committed offset
+local function reserve(keys, args)
+  local prefix = prefix_of(keys[1])
+  local now = floor(microseconds() / 1000)
+  local epoch = call('HGET', keys[1], 'epoch')
+  local ranges = {}
+  for i = 1, #args, 3 do
+    local own = partition_of(prefix, args[i])
+    if not may_write(own, args[i + 1], epoch) then
+      return { 'fenced', args[i] }
+    end
+    local message = unpack_message(args[i + 2])
+    local range = { partition = args[i], committed = own.committed, counters = message[1], events = message[2] }
+    range.grants = recorded_grants(prefix, range)
+    ranges[#ranges + 1] = range
+  end
+  local counters, order = load_counters(prefix, ranges, now)
+  local scope = { prefix = prefix, now = now, counters = counters }
+  local reply = { 'ok' }
+  for i, range in ipairs(ranges) do
+    reply[i + 1] = reserve_range(range, scope)
+  end
+  store_counters(order)
+  return reply
+end
+
+-- ---- put_context --------------------------------------------------------------------------------------------------
+
+-- Purpose  Applies a run of the context topic: a newer version replaces an older one, an equal or older one changes
+--          nothing, a tombstone forgets. How far each partition of the topic was applied is stored with it, so that a
+--          loss of state shows: the run must begin where the last one ended. What another updater has applied already
+--          is passed over, or a tombstone that comes late would remove what is newer.
+-- KEYS     1 {d}:state
+-- ARGV     1 partition of the context topic, 2 first offset of the run, or '' to start over, 3 next offset after it
+--          then per record: offset, hash, version, JSON ('' for a tombstone)
+-- Returns  { 'applied', number of contexts changed }, or { 'behind', next offset to apply, or '' to start over } with
+--          nothing changed
+local function put_context(keys, args)
+  local prefix = prefix_of(keys[1])
+  local positions_key, partition = prefix .. 'context', args[1]
+  local stored = call('HGET', positions_key, partition)
+  local from, applied = tonumber(args[2]), tonumber(stored or '')
+  if from and (not applied or applied < from) then
+    return { 'behind', stored or '' }
+  end
+  local context_keys = {}
+  for i = 4, #args, 4 do
+    context_keys[#context_keys + 1] = prefix .. 'x:' .. args[i + 1]
+  end
+  local known, changed = values_of(context_keys, #context_keys), 0
+  local latest = {}
+  for at, key in ipairs(context_keys) do
+    local i = 4 * at
+    if latest[key] == nil then
+      latest[key] = known[at]
+    end
+    local value = latest[key]
+    local version = value and tonumber(string.match(value, '^{"version":(%-?%d+)'))
+    local is_new = not from or tonumber(args[i]) >= applied
+    local is_later = args[i + 3] == '' and value or args[i + 3] ~= '' and (not version or tonumber(args[i + 2]) > version)
+    if is_new and is_later then
+      latest[key] = args[i + 3] ~= '' and args[i + 3]
+      changed = changed + 1
+    end
+  end
+  for key, value in pairs(latest) do
+    if value then
+      call('SET', key, value)
+    else
+      call('UNLINK', key)
+    end
+  end
+  if not from or tonumber(args[3]) > applied then
+    call('HSET', positions_key, partition, args[3])
+  end
+  return { 'applied', changed }
+end
+
+-- Purpose  Tells how far the context topic was applied.
+-- KEYS     1 {d}:state
+-- ARGV     none
+-- Returns  { partition, next offset to apply, ... }
+local function context_positions(keys)
+  return call('HGETALL', prefix_of(keys[1]) .. 'context')
+end
+
+local function register(name, run)
+  redis.register_function('sluice_VERSION_' .. name, function(keys, args)
+    if not call then
+      begin()
+    end
+    return run(keys, args)
+  end)
+end
+
+register('probe', probe)
+register('acquire', acquire)
+register('observe', observe)
+register('reserve', reserve)
+register('put_context', put_context)
+register('context_positions', context_positions)
