@@ -1,0 +1,97 @@
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { freePorts } from './free-ports.ts'
+import { lastLines, startProcess } from './local-process.ts'
+import type { LocalProcess } from './local-process.ts'
+import { redisBinary } from './redis-binary.ts'
+import { StackError } from './stack-error.ts'
+
+const START_TIMEOUT_MS = 20_000
+
+export type RedisOptions = {
+  /** 0, the default, takes a free one. */
+  readonly port?: number
+  /** Server settings over ours, without the dashes: `{ maxmemory: '64mb' }`. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+export type LocalRedis = {
+  readonly url: string
+  readonly port: number
+  readonly pid: number
+  /** Ends it like a power cut: nothing is kept. */
+  readonly kill: () => Promise<void>
+  /** Starts it on the same port after a kill, empty. */
+  readonly restart: () => Promise<void>
+  readonly stop: () => Promise<void>
+}
+
+/** Starts Redis 7 or Valkey on loopback, keeping nothing on disk; it ends with this process at the latest. */
+export async function startRedis(options: RedisOptions = {}): Promise<LocalRedis> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-redis-'))
+  const port = options.port === undefined || options.port === 0 ? ((await freePorts(1))[0] ?? 0) : options.port
+  let server = await startServer(port, folder, options)
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    get pid() {
+      return server.pid
+    },
+    kill: () => server.kill(),
+    restart: async () => {
+      if (server.ended() === null) throw new Error('Redis runs; kill it first')
+      server = await startServer(port, folder, options)
+    },
+    stop: async () => {
+      await server.kill()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function startServer(port: number, folder: string, options: RedisOptions): Promise<LocalProcess> {
+  const binary = await redisBinary()
+  const settings = {
+    bind: '127.0.0.1',
+    port: String(port),
+    dir: folder,
+    save: '',
+    appendonly: 'no',
+    ...options.settings,
+  }
+  const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
+  const server = await startProcess(binary.command, args, join(folder, 'redis.log'), binary.env)
+  const until = Date.now() + START_TIMEOUT_MS
+  while (!(await answers(port))) {
+    const ended = server.ended()
+    if (ended === null && Date.now() < until) await sleep(20)
+    else {
+      const log = lastLines(server.logFile)
+      await server.kill()
+      throw new StackError(`${binary.command} did not start on port ${port}: ${ended ?? 'no answer'}\n${log}`)
+    }
+  }
+  return server
+}
+
+/** A PING by hand; any answer but an error means that it serves. */
+async function answers(port: number): Promise<boolean> {
+  const socket = connect({ host: '127.0.0.1', port, timeout: 1_000 })
+  socket.once('timeout', () => socket.destroy(new Error('no answer in time')))
+  try {
+    await once(socket, 'connect')
+    socket.write('PING\r\n')
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    const text = answer.toString()
+    return text.startsWith('+PONG') || text.startsWith('-NOAUTH')
+  } catch {
+    // Not there yet; whoever waits asks again.
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
