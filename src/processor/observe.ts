@@ -1,0 +1,102 @@
+import type { Facts, CounterFact, ContextFact } from '../decision/facts.ts'
+import type { Inquiry, CounterInquiry } from '../decision/inquiry.ts'
+import type { Policy } from '../decision/policy.ts'
+import type { Received } from '../decision/event.ts'
+import { inquire } from '../decision/inquire.ts'
+import type { DecodedRun } from './decode.ts'
+import type { Lease } from './lease.ts'
+import type { ByOffset, ControlSource, Observation, ObserveRange, StateRefusal, StateStore, Timer } from './ports.ts'
+
+/** An event with everything known about it, before it is judged. */
+export type Known = { readonly received: Received; readonly inquiry: Inquiry; readonly facts: Facts }
+
+export type Observed =
+  | { readonly kind: 'known'; readonly byPartition: ByOffset<Known>; readonly refusal: StateRefusal | null }
+  | { readonly kind: 'fenced'; readonly refusal: StateRefusal }
+
+export type ObserveParts = { readonly state: StateStore; readonly control: ControlSource; readonly timer: Timer }
+
+/**
+ * Records the facts of every event before they are used, in one round trip. When state does not answer, the decisions
+ * go on without it, which the facts say.
+ */
+export async function observe(
+  runs: readonly DecodedRun[],
+  lease: Lease,
+  policy: Policy,
+  parts: ObserveParts,
+): Promise<Observed> {
+  const ranges = runs.map((run) => toRange(run, lease, policy))
+  const answer = await parts.state.observe(ranges, policy.duplicatesMs, policy.longestWindowMs)
+  if (answer.kind === 'fenced') return { kind: 'fenced', refusal: answer }
+  const observations = answer.kind === 'observed' ? answer.observations : null
+  const now = Math.floor(parts.timer.now())
+  const byPartition = new Map<number, Map<number, Known>>()
+  runs.forEach((run, at) => {
+    const seen = observations?.get(run.partition)
+    byPartition.set(run.partition, knownOf(run, ranges[at]?.inquiries ?? [], seen, now, parts.control))
+  })
+  return { kind: 'known', byPartition, refusal: answer.kind === 'unavailable' ? answer : null }
+}
+
+function toRange(run: DecodedRun, lease: Lease, policy: Policy): ObserveRange {
+  const inquiries: Inquiry[] = []
+  for (const it of run.records) if (it.kind === 'event') inquiries.push(inquire(it.received, policy))
+  return {
+    partition: run.partition,
+    token: lease.tokens.get(run.partition) ?? 0,
+    from: run.from,
+    next: run.next,
+    committed: lease.committed.get(run.partition) ?? 0,
+    inquiries,
+  }
+}
+
+function knownOf(
+  run: DecodedRun,
+  inquiries: readonly Inquiry[],
+  seen: ReadonlyMap<number, Observation> | undefined,
+  now: number,
+  control: ControlSource,
+): Map<number, Known> {
+  const known = new Map<number, Known>()
+  let next = 0
+  for (const it of run.records) {
+    if (it.kind !== 'event') continue
+    const inquiry = inquiries[next++]
+    if (inquiry === undefined) throw new Error('an event without an inquiry')
+    const orders = control.matching(it.received.event)
+    const observation = seen?.get(inquiry.offset)
+    const facts = observation === undefined ? factsWithout(inquiry, now, orders) : factsOf(inquiry, observation, orders)
+    known.set(inquiry.offset, { received: it.received, inquiry, facts })
+  }
+  return known
+}
+
+/** The facts when state did not answer: nothing is known but the processor's own time and the operator's orders. */
+function factsWithout(inquiry: Inquiry, now: number, control: Facts['control']): Facts {
+  const context = inquiry.context.map(({ name, key }) => ({ name, key, value: null }))
+  return { now, clock: 'processor', state: 'unavailable', first: null, context, counters: [], control }
+}
+
+function factsOf(inquiry: Inquiry, seen: Observation, control: Facts['control']): Facts {
+  const isRepeat = seen.first !== null && seen.first.digest === inquiry.digest
+  const counters: CounterFact[] = []
+  for (const asked of inquiry.counters) {
+    const before = seen.counters.get(asked.limit)
+    if (before !== undefined) counters.push(counterFact(asked, before, isRepeat))
+  }
+  const context: ContextFact[] = inquiry.context.map(({ name, key }) => ({
+    name,
+    key,
+    value: seen.context.get(name) ?? null,
+  }))
+  const state = seen.lost ? 'lost' : 'ok'
+  return { now: seen.now, clock: 'redis', state, first: seen.first, context, counters, control }
+}
+
+/** A proposal counts when it is observed, unless it repeats an earlier one; an execution when it is reserved. */
+function counterFact(asked: CounterInquiry, before: number, isRepeat: boolean): CounterFact {
+  const counted = asked.count === 'proposals' && !isRepeat
+  return { limit: asked.limit, key: asked.key, before, after: counted ? before + 1 : before, granted: null }
+}

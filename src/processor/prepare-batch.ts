@@ -1,0 +1,113 @@
+import type { Verdict } from '../decision/verdict.ts'
+import { decodeBatches, finalFault } from './decode.ts'
+import type { DecodedRun, Patience } from './decode.ts'
+import { deadLetterRecord, rulebookRecords, verdictRecord } from './emit.ts'
+import type { Outlets } from './emit.ts'
+import type { Fault } from './fault.ts'
+import { judge } from './judge.ts'
+import type { Lease } from './lease.ts'
+import { observe } from './observe.ts'
+import type { ObserveParts } from './observe.ts'
+import type {
+  BatchTimes,
+  ByOffset,
+  Codec,
+  Decided,
+  Decoded,
+  InputRecord,
+  OutputRecord,
+  PartitionBatch,
+  Rulebook,
+  StateRefusal,
+  Tracer,
+} from './ports.ts'
+
+export type Steps = ObserveParts & {
+  readonly codec: Codec
+  readonly patience: Patience
+  readonly tracer: Tracer
+  readonly outlets: Outlets
+}
+
+/** All that one transaction will make visible, and what the observer is told once it is. */
+export type PreparedBatch = {
+  readonly outputs: readonly OutputRecord[]
+  /** Partition to the next offset to read. */
+  readonly offsets: ReadonlyMap<number, number>
+  readonly decided: readonly Decided[]
+  readonly times: Omit<BatchTimes, 'committing' | 'committed'>
+  /** The digest of the policy whose text is among the outputs, if it is. */
+  readonly publishes: string | null
+}
+
+export type Preparation =
+  | {
+      readonly kind: 'prepared'
+      readonly batch: PreparedBatch
+      readonly held: readonly PartitionBatch[]
+      readonly refusal: StateRefusal | null
+    }
+  | { readonly kind: 'fenced'; readonly refusal: StateRefusal }
+
+/** One batch, from raw records to everything its transaction will hold: decode, observe, judge, emit. */
+export async function prepareBatch(
+  polled: readonly PartitionBatch[],
+  lease: Lease,
+  rulebook: Rulebook,
+  isPublished: (digest: string) => boolean,
+  steps: Steps,
+): Promise<Preparation> {
+  const clock = { polled: steps.timer.now(), decoded: 0, observed: 0, decided: 0, encoded: 0 }
+  const { runs, held } = await decodeBatches(polled, steps.codec, steps.patience)
+  clock.decoded = steps.timer.now()
+  const observed = await observe(runs, lease, rulebook.policy, steps)
+  if (observed.kind === 'fenced') return observed
+  clock.observed = steps.timer.now()
+  const judged = await judge(observed.byPartition, lease, rulebook, steps.state)
+  if (judged.kind === 'fenced') return judged
+  clock.decided = steps.timer.now()
+  const emitted = emit(runs, judged.verdicts, steps)
+  clock.encoded = steps.timer.now()
+  const publishes = isPublished(digestOf(rulebook)) || emitted.outputs.length === 0 ? null : digestOf(rulebook)
+  const texts = publishes === null ? [] : rulebookRecords(rulebook, Math.floor(clock.encoded), steps.outlets)
+  const offsets = new Map(runs.map((run) => [run.partition, run.next]))
+  const batch = { ...emitted, outputs: [...texts, ...emitted.outputs], offsets, times: clock, publishes }
+  return { kind: 'prepared', batch, held, refusal: observed.refusal ?? judged.refusal }
+}
+
+/** One name for a policy and its calibration together. */
+const digestOf = ({ policy, calibration }: Rulebook): string => `${policy.digest}/${calibration.digest ?? ''}`
+
+type Emitted = { readonly outputs: OutputRecord[]; readonly decided: Decided[] }
+
+function emit(runs: readonly DecodedRun[], verdicts: ByOffset<Verdict>, steps: Steps): Emitted {
+  const emitted: Emitted = { outputs: [], decided: [] }
+  for (const run of runs) {
+    const own = verdicts.get(run.partition)
+    for (const it of run.records) emitOne(it, own?.get(it.record.offset), emitted, steps)
+  }
+  return emitted
+}
+
+function emitOne(it: Decoded, verdict: Verdict | undefined, into: Emitted, steps: Steps): void {
+  if (it.kind === 'fault') return emitDeadLetter(it.fault, it.record, into, steps)
+  // INVARIANT: every readable record has a verdict; a batch that lacks one must not be committed.
+  if (verdict === undefined)
+    throw new Error(`no verdict for ${it.record.topic}:${it.record.partition}:${it.record.offset}`)
+  const value = steps.codec.encode(verdict, it.record)
+  const { maxVerdictBytes } = steps.outlets
+  if (value.length > maxVerdictBytes) {
+    const detail = `the verdict has ${value.length} bytes, the output topic takes ${maxVerdictBytes}`
+    return emitDeadLetter({ code: 'verdict.oversized', detail, retry: false }, it.record, into, steps)
+  }
+  const decided: Decided = { kind: 'verdict', verdict, record: it.record, link: steps.tracer.link(it.record, verdict) }
+  into.outputs.push(verdictRecord(verdict, value, decided, steps.outlets))
+  into.decided.push(decided)
+}
+
+function emitDeadLetter(fault: Fault, record: InputRecord, into: Emitted, steps: Steps): void {
+  const link = steps.tracer.link(record, null)
+  const final = finalFault(fault)
+  into.outputs.push(deadLetterRecord(final, record, link, steps.outlets))
+  into.decided.push({ kind: 'deadLetter', fault: final, record, link })
+}

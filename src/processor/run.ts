@@ -1,0 +1,125 @@
+import type { Lease } from './lease.ts'
+import { prepareBatch } from './prepare-batch.ts'
+import type { PreparedBatch, Steps } from './prepare-batch.ts'
+import type { Assignment, DecisionLog, Observer, PartitionBatch, RulebookSource } from './ports.ts'
+
+/** How work is cut. */
+export type Pace = {
+  /** At most so many records a transaction. */
+  readonly maxRecords: number
+  /** Transactions start no closer together than this unless full batches are waiting, milliseconds. */
+  readonly intervalMs: number
+  /** How long one poll waits for a first record, milliseconds. */
+  readonly pollMs: number
+  /** How long a partition is held back before a record that cannot be read yet is tried again, milliseconds. */
+  readonly holdMs: number
+  /** Pause before acquiring again after state refused us, milliseconds. */
+  readonly retryMs: number
+}
+
+export type Processor = Steps & {
+  readonly log: DecisionLog
+  readonly rulebook: RulebookSource
+  readonly observer: Observer
+  readonly pace: Pace
+}
+
+/**
+ * Acquires, serves until the assignment ends, and acquires again, until `signal` aborts; then the transaction under way
+ * is finished. Rejects only for what no retry can mend.
+ */
+export async function runProcessor(processor: Processor, signal: AbortSignal): Promise<void> {
+  const published = new Set<string>()
+  while (!signal.aborted) {
+    const assignment = await acquireLog(processor, signal)
+    if (assignment === null) return
+    const lease = await takeState(processor, assignment, signal)
+    if (lease !== null) await serve(processor, lease, published, signal)
+  }
+}
+
+/** Null when `signal` aborted meanwhile. */
+async function acquireLog({ log }: Processor, signal: AbortSignal): Promise<Assignment | null> {
+  try {
+    return await log.acquire(signal)
+  } catch (error) {
+    if (signal.aborted) return null
+    throw error
+  }
+}
+
+/**
+ * Takes the partitions' state over. While Redis is away the lease has no tokens: observe is then refused as
+ * unavailable and decisions go on without state, until Redis is back and ownership can be taken.
+ */
+async function takeState(processor: Processor, assignment: Assignment, signal: AbortSignal): Promise<Lease | null> {
+  const { state, observer, rulebook } = processor
+  if (signal.aborted || assignment.ended.aborted) return null
+  const committed = new Map([...assignment.positions].map(([partition, { start }]) => [partition, start]))
+  const answer = await state.acquire(assignment.positions, rulebook.current().policy.longestWindowMs)
+  if (answer.kind === 'owned') return { assignment, tokens: answer.tokens, committed }
+  observer.refused(answer)
+  return { assignment, tokens: new Map(), committed }
+}
+
+/** The pipeline: while one batch's transaction runs, the next one is read, decided and encoded; never more than one. */
+async function serve(processor: Processor, lease: Lease, published: Set<string>, signal: AbortSignal): Promise<void> {
+  const { assignment } = lease
+  const stop = AbortSignal.any([signal, assignment.ended])
+  let underWay: Promise<boolean> = Promise.resolve(true)
+  let lastStart = -Infinity
+  let wasFull = false
+  while (!stop.aborted) {
+    const wait = lastStart + processor.pace.intervalMs - processor.timer.now()
+    if (!wasFull && wait > 0) await processor.timer.sleep(wait, stop)
+    if (stop.aborted) break
+    const polled = await processor.log.poll(assignment, processor.pace.maxRecords, processor.pace.pollMs)
+    if (polled.length === 0) continue
+    wasFull = countOf(polled) >= processor.pace.maxRecords
+    const batch = await prepare(processor, lease, polled, published)
+    if (batch === null || !(await underWay)) break
+    if (batch.offsets.size === 0) continue
+    lastStart = processor.timer.now()
+    underWay = commit(processor, lease, batch, published)
+  }
+  await underWay
+}
+
+const countOf = (polled: readonly PartitionBatch[]): number => polled.reduce((sum, it) => sum + it.records.length, 0)
+
+/** Null when state has another owner for one of the partitions: everything must be acquired anew. */
+async function prepare(
+  processor: Processor,
+  lease: Lease,
+  polled: readonly PartitionBatch[],
+  published: ReadonlySet<string>,
+): Promise<PreparedBatch | null> {
+  const { observer, pace, log } = processor
+  const answer = await prepareBatch(polled, lease, processor.rulebook.current(), (it) => published.has(it), processor)
+  if (answer.refusal !== null) observer.refused(answer.refusal)
+  if (answer.kind === 'fenced') {
+    await processor.timer.sleep(pace.retryMs)
+    return null
+  }
+  for (const batch of answer.held) log.putBack(lease.assignment, batch, pace.holdMs)
+  return answer.batch
+}
+
+/** Whether it was committed. A discarded batch leaves no trace: it is polled again after the next acquire. */
+async function commit(
+  processor: Processor,
+  lease: Lease,
+  batch: PreparedBatch,
+  published: Set<string>,
+): Promise<boolean> {
+  const committing = processor.timer.now()
+  const result = await processor.log.commit(batch.outputs, batch.offsets, lease.assignment)
+  if (result.kind === 'discarded') {
+    processor.observer.discarded(result.code, batch.decided.length)
+    return false
+  }
+  for (const [partition, next] of batch.offsets) lease.committed.set(partition, next)
+  if (batch.publishes !== null) published.add(batch.publishes)
+  processor.observer.committed(batch.decided, { ...batch.times, committing, committed: processor.timer.now() })
+  return true
+}

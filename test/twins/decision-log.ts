@@ -1,0 +1,123 @@
+import type {
+  Assignment,
+  CommitResult,
+  DecisionLog,
+  InputRecord,
+  OutputRecord,
+  PartitionBatch,
+} from '../../src/processor/ports.ts'
+
+/** What the next commit meets: refused with no effect, or done with its reply lost. */
+export type CommitFault = 'refused' | 'reply lost'
+
+/** The input log and the outputs in memory, for one process at a time; `visible` is what a read_committed reader sees. */
+export type MemoryLog = DecisionLog & {
+  readonly append: (partition: number, value: Buffer | null, key?: string | null) => number
+  readonly visible: readonly OutputRecord[]
+  readonly committed: ReadonlyMap<number, number>
+  readonly failNext: (...faults: readonly (CommitFault | null)[]) => void
+  readonly endAssignment: () => void
+}
+
+type Live = { readonly assignment: Assignment; readonly end: AbortController; readonly positions: Map<number, number> }
+
+export function memoryLog(topic: string, partitions: number): MemoryLog {
+  const inputs = Array.from({ length: partitions }, (): InputRecord[] => [])
+  const visible: OutputRecord[] = []
+  const committed = new Map<number, number>()
+  const faults: (CommitFault | null)[] = []
+  let generation = 0
+  let live: Live | null = null
+  let held: { batch: PartitionBatch; until: number }[] = []
+
+  const append = (partition: number, value: Buffer | null, key: string | null = 'k'): number => {
+    const log = inputs[partition]!
+    const offset = log.length
+    log.push({
+      topic,
+      partition,
+      offset,
+      timestamp: 1_700_000_000_000 + offset,
+      key: key === null ? null : Buffer.from(key),
+      value,
+      headers: new Map(),
+    })
+    return offset
+  }
+
+  const acquire = async (signal: AbortSignal): Promise<Assignment> => {
+    signal.throwIfAborted()
+    live?.end.abort()
+    held = []
+    const end = new AbortController()
+    const starts = inputs.map((_, partition) => {
+      const at = committed.get(partition)
+      return [partition, { start: at ?? 0, committed: at ?? null }] as const
+    })
+    const assignment = { generation: ++generation, positions: new Map(starts), ended: end.signal }
+    live = { assignment, end, positions: new Map(starts.map(([partition, { start }]) => [partition, start])) }
+    return assignment
+  }
+
+  const take = (it: Live, partition: number, room: number): PartitionBatch | null => {
+    const from = it.positions.get(partition) ?? 0
+    const records = inputs[partition]!.slice(from, from + room)
+    if (records.length === 0) return null
+    it.positions.set(partition, from + records.length)
+    return { partition, from, next: from + records.length, records }
+  }
+
+  const poll = async (
+    assignment: Assignment,
+    maxRecords: number,
+    waitMs: number,
+  ): Promise<readonly PartitionBatch[]> => {
+    if (live === null || live.assignment !== assignment || assignment.ended.aborted) return []
+    const now = performance.now()
+    for (const it of held.filter((one) => one.until <= now)) live.positions.set(it.batch.partition, it.batch.from)
+    held = held.filter((one) => one.until > now)
+    const blocked = new Set(held.map((one) => one.batch.partition))
+    const batches: PartitionBatch[] = []
+    let room = maxRecords
+    for (let partition = 0; partition < partitions && room > 0; partition++) {
+      const batch = blocked.has(partition) ? null : take(live, partition, room)
+      if (batch === null) continue
+      batches.push(batch)
+      room -= batch.records.length
+    }
+    if (batches.length === 0) await new Promise((resolve) => setTimeout(resolve, Math.min(waitMs, 2)))
+    return batches
+  }
+
+  const commit = async (
+    outputs: readonly OutputRecord[],
+    offsets: ReadonlyMap<number, number>,
+    assignment: Assignment,
+  ): Promise<CommitResult> => {
+    await new Promise((resolve) => setImmediate(resolve))
+    if (live === null || live.assignment !== assignment || assignment.ended.aborted) {
+      return { kind: 'discarded', reason: 'an old generation', code: 'ILLEGAL_GENERATION' }
+    }
+    const fault = faults.shift() ?? null
+    if (fault !== 'refused') {
+      visible.push(...outputs)
+      for (const [partition, next] of offsets) committed.set(partition, next)
+    }
+    if (fault === null) return { kind: 'committed' }
+    live.end.abort()
+    return { kind: 'discarded', reason: fault, code: 'INJECTED' }
+  }
+
+  return {
+    acquire,
+    poll,
+    commit,
+    append,
+    visible,
+    committed,
+    putBack: (_, batch, delayMs) => void held.push({ batch, until: performance.now() + delayMs }),
+    close: async () => live?.end.abort(),
+    failNext: (...next) => void faults.push(...next),
+    endAssignment: () => live?.end.abort(),
+  }
+}
