@@ -1,5 +1,5 @@
 import { serialize, type ASTNode } from '@marcbachmann/cel-js'
-import { suggestion } from './nearest.ts'
+import { sentence, suggestion } from './nearest.ts'
 import { parseDuration } from './duration.ts'
 
 /** What is wrong in a condition; `offset` counts characters from its start. */
@@ -94,7 +94,7 @@ const REPLACEMENTS: ReadonlyMap<string, string> = new Map([
 
 function unknownFunction(offset: number, name: string, known: ReadonlySet<string>): ConditionProblem {
   const replacement = REPLACEMENTS.get(name)
-  const hint = replacement ?? `Functions here: ${suggestion(name, known)}`
+  const hint = replacement ?? sentence(suggestion(name, known))
   return { offset, message: `the function \`${name}\` cannot be used in a condition`, hint }
 }
 
@@ -158,12 +158,14 @@ function accessProblems(node: ASTNode): readonly ConditionProblem[] {
     .filter((child) => isStore(child) && storeKey(node, child) === null)
     .map((child) => {
       const name = child.op === 'id' ? child.args : ''
-      const example = name === 'counters' ? '`counters["limit-id"]`' : '`context.name`'
-      return { offset: child.start, message: `\`${name}\` cannot be used as a whole`, hint: `Write ${example}.` }
+      const example = name === 'counters' ? 'counters["limit-id"]' : `${name}.name`
+      return { offset: child.start, message: `\`${name}\` cannot be used as a whole`, hint: `Write \`${example}\`.` }
     })
 }
 
-const isStore = (node: ASTNode): boolean => node.op === 'id' && (node.args === 'context' || node.args === 'counters')
+/** What is read by a written name only. */
+const STORES = ['event', 'context', 'counters'] as const
+const isStore = (node: ASTNode): boolean => node.op === 'id' && (STORES as readonly string[]).includes(node.args)
 
 function storeKey(parent: ASTNode, child: ASTNode): string | null {
   if (parent.op === '.' && parent.args[0] === child) return parent.args[1]

@@ -1,6 +1,7 @@
 import { ParseError, TypeError as CelTypeError, type ASTNode, type Environment } from '@marcbachmann/cel-js'
 import { walk, VARIABLES, written, type ConditionProblem } from './condition-syntax.ts'
-import { suggestion } from './nearest.ts'
+import type { CelSetting } from './cel-environment.ts'
+import { lowerFirst, sentence, suggestion } from './nearest.ts'
 
 /** A type's field names, for suggestions. */
 export type FieldNames = ReadonlyMap<string, readonly string[]>
@@ -29,7 +30,7 @@ function notTruth(root: ASTNode, type: string): ConditionProblem {
   const message =
     type === 'dyn'
       ? 'the condition may be anything, not only true or false'
-      : `the condition is a ${plainType(type)}, not true or false`
+      : `the condition is of type ${plainType(type)}, not true or false`
   const example = type === 'dyn' ? `${written(root)} == true` : `${written(root)} == ...`
   return { offset: root.start, message, hint: `Compare it with something: \`${example}\`.` }
 }
@@ -56,7 +57,7 @@ function equalityProblems(environment: Environment, offset: number, operands: Op
     const inner = /^dyn<(.+)>$/u.exec(mine ?? '')?.[1]
     if (inner === undefined || other === null || other === undefined) continue
     if ([inner, 'null', 'dyn', `dyn<${inner}>`].includes(other) || (inner === 'double' && other === 'int')) continue
-    const message = `a ${plainType(inner)} is never equal to a ${plainType(other)}`
+    const message = `a value of type ${plainType(inner)} never equals one of type ${plainType(other)}`
     return [{ offset, message, hint: 'Compare values of the same type.' }]
   }
   return []
@@ -75,23 +76,39 @@ function arithmeticProblems(
 }
 
 /** An error of the parser or of the type checker in our words. */
-export function celProblem(environment: Environment, error: unknown, fields: FieldNames): ConditionProblem {
-  if (error instanceof ParseError) return parseProblem(error)
+export function celProblem({ environment, fields }: CelSetting, text: string, error: unknown): ConditionProblem {
+  if (error instanceof ParseError) return parseProblem(text, error)
   if (error instanceof CelTypeError) return typeProblem(environment, error, fields)
   return { offset: 0, message: 'the condition cannot be read', hint: 'Write it simpler.' }
 }
 
-function parseProblem({ code, summary, range }: ParseError): ConditionProblem {
-  const hint =
-    code === 'limit_exceeded'
-      ? 'Split it into several rules.'
-      : 'Conditions are CEL: `==`, `&&`, `||`, `!`, `in`, texts in double quotes.'
-  const message =
-    code === 'limit_exceeded'
-      ? 'the condition is too large'
-      : `the condition is not valid CEL: ${summary.toLowerCase()}`
-  return { offset: range?.start ?? 0, message, hint }
+/** What people write who know another language, and what it is in CEL. */
+const FOREIGN: ReadonlyMap<string, string> = new Map([
+  ['=', '=='],
+  ['and', '&&'],
+  ['AND', '&&'],
+  ['or', '||'],
+  ['OR', '||'],
+  ['not', '!'],
+  ['&', '&&'],
+  ['|', '||'],
+])
+
+function parseProblem(text: string, { code, summary, range }: ParseError): ConditionProblem {
+  const offset = range?.start ?? 0
+  if (code === 'limit_exceeded')
+    return { offset, message: 'the condition is too large', hint: 'Split it into several rules.' }
+  if (text.slice(offset).trim() === '')
+    return { offset, message: 'the condition ends too early', hint: 'Write what is missing, perhaps a bracket.' }
+  const word = /^(?:\w+|[=&|]+|.)/su.exec(text.slice(offset))?.[0] ?? ''
+  const meant = FOREIGN.get(word)
+  if (meant !== undefined) return { offset, message: `\`${word}\` is not CEL`, hint: `Write \`${meant}\`.` }
+  const detail =
+    code.startsWith('un') && !code.startsWith('unterminated') ? `\`${word}\` is not expected here` : lowerFirst(summary)
+  return { offset, message: `the condition is not valid CEL: ${detail}`, hint: CEL_HINT }
 }
+
+const CEL_HINT = 'Conditions are CEL: `==`, `&&`, `||`, `!`, `in`, texts in double quotes.'
 
 function typeProblem(environment: Environment, error: CelTypeError, fields: FieldNames): ConditionProblem {
   const offset = error.range?.start ?? 0
@@ -101,7 +118,7 @@ function typeProblem(environment: Environment, error: CelTypeError, fields: Fiel
     const name = summary.split(': ').at(-1) ?? ''
     return { offset, message: `\`${name}\` is not known here`, hint: sentence(suggestion(name, VARIABLES)) }
   }
-  return { offset, message: plainType(summary), hint: operandHint(code, summary) }
+  return { offset, message: plainType(lowerFirst(summary)), hint: operandHint(code, summary) }
 }
 
 const summaryKey = /^No such key: (.*)$/su
@@ -129,11 +146,6 @@ function operandHint(code: string, summary: string): string {
   return 'Compare values of the same type.'
 }
 
-const plainType = (text: string): string =>
-  text
-    .replaceAll(/dyn<([^<>]+)>/gu, '$1')
-    .replaceAll('google.protobuf.', '')
-    .toLowerCase()
-
-const sentence = (text: string): string =>
-  `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith('?') ? '' : '.'}`
+/** CEL's types as authors know them: `dyn<T>` is how we declare a T that may be null. */
+export const plainType = (text: string): string =>
+  text.replaceAll(/dyn<([^<>]+)>/gu, '$1').replaceAll('google.protobuf.', '')

@@ -2,8 +2,9 @@ import { EvaluationError, type ParseResult } from '@marcbachmann/cel-js'
 import type { RuleResult, RuleScope } from '../decision/policy.ts'
 import type { CelSetting } from './cel-environment.ts'
 import { Activation } from './cel-values.ts'
+import { lowerFirst } from './nearest.ts'
 import { namesRead, syntaxProblems, type ConditionProblem } from './condition-syntax.ts'
-import { celProblem, typeProblems } from './condition-types.ts'
+import { celProblem, plainType, typeProblems } from './condition-types.ts'
 
 /** A condition ready to be evaluated, with the names of the contexts and counters it reads. */
 export type Condition = {
@@ -24,7 +25,7 @@ export function compileCondition(setting: CelSetting, text: string): Compiled {
   const forbidden = syntaxProblems(program.ast)
   if (forbidden.length > 0) return { kind: 'problems', problems: forbidden }
   const { valid, type, error } = program.check()
-  if (!valid) return { kind: 'problems', problems: [celProblem(environment, error, fields)] }
+  if (!valid) return { kind: 'problems', problems: [celProblem(setting, text, error)] }
   const problems = typeProblems(environment, program.ast, type, fields)
   if (problems.length > 0) return { kind: 'problems', problems }
   const contexts = namesRead(program.ast, 'context')
@@ -33,13 +34,13 @@ export function compileCondition(setting: CelSetting, text: string): Compiled {
 }
 
 function parseCondition(
-  { environment, fields }: CelSetting,
+  setting: CelSetting,
   text: string,
 ): { readonly program: ParseResult } | { readonly problem: ConditionProblem } {
   try {
-    return { program: environment.parse(text) }
+    return { program: setting.environment.parse(text) }
   } catch (error) {
-    return { problem: celProblem(environment, error, fields) }
+    return { problem: celProblem(setting, text, error) }
   }
 }
 
@@ -56,10 +57,11 @@ function evaluate(program: ParseResult, activation: Activation): RuleResult {
   }
 }
 
-/** Without the values concerned: a reason may be read by people who may not see them. */
 function reasonOf(error: unknown): string {
-  if (error instanceof EvaluationError) return error.summary
-  return error instanceof Error ? error.message : 'the condition could not be evaluated'
+  if (!(error instanceof EvaluationError)) return error instanceof Error ? error.message : 'it cannot be evaluated'
+  if (error.code === 'unsupported_type') return 'a number is not finite, or a time is out of range'
+  if (error.code === 'no_such_key') return `there is no \`${error.summary.replace('No such key: ', '')}\``
+  return plainType(lowerFirst(error.summary))
 }
 
 /** One activation per event, however many rules are evaluated on it: rules of one event come one after the other. */

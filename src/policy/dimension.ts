@@ -2,7 +2,7 @@ import type { AttributeValue, ModelOutput } from '../decision/event.ts'
 import type { Dimension } from '../decision/policy.ts'
 import { parseDuration, formatDuration } from './duration.ts'
 import { text, type Reader } from './fields.ts'
-import { suggestion } from './nearest.ts'
+import { sentence, suggestion } from './nearest.ts'
 
 const READERS: ReadonlyMap<string, Dimension['read']> = new Map<string, Dimension['read']>([
   ['tenant', (event) => event.tenant],
@@ -39,7 +39,7 @@ export const dimension: Reader<Dimension> = (source, value) => {
   if (path === undefined) return undefined
   const found = dimensionOf(path)
   if (found !== null) return found
-  const hint = `For values the producer attaches write \`attributes.NAME\`; ${suggestion(path, READERS.keys())}`
+  const hint = `${sentence(suggestion(path, READERS.keys()))} What producers attach is \`attributes.NAME\`.`
   return source.report(value.offset, `\`${path}\` is not a value of the event`, hint)
 }
 

@@ -1,5 +1,5 @@
 import { isMap, isScalar, isSeq, type Node, type Scalar, type YAMLMap } from 'yaml'
-import { suggestion } from './nearest.ts'
+import { sentence, suggestion } from './nearest.ts'
 import { startOf, type Source } from './source.ts'
 
 /** A value in a file, with the name people know it by. `node` is null where nothing is written. */
@@ -76,9 +76,6 @@ export class Fields {
     return value === undefined ? otherwise : read(this.#source, value)
   }
 }
-
-const sentence = (text: string): string =>
-  `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith('?') ? '' : '.'}`
 
 /** Each item of a list, bad ones left out; undefined when it is no list or has no item where it needs one. */
 export const list =

@@ -1,5 +1,5 @@
 import { list, text, type Reader } from './fields.ts'
-import { suggestion } from './nearest.ts'
+import { sentence, suggestion } from './nearest.ts'
 import type { Source } from './source.ts'
 
 /** A part of the policy with the place where it is written, for checks across parts. */
@@ -40,11 +40,7 @@ export const actionFilter =
       named.add(name)
       return known.has(name)
         ? name
-        : source.report(
-            item.offset,
-            `there is no action \`${name}\``,
-            `Add it under \`actions\`; ${suggestion(name, known)}`,
-          )
+        : source.report(item.offset, `there is no action \`${name}\``, sentence(suggestion(name, known)))
     }
     const names = list(read, { min: 1, max: 500 })(source, value)
     return names === undefined ? undefined : new Set(names)

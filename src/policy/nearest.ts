@@ -31,3 +31,9 @@ function editDistance(a: string, b: string, limit: number): number {
   }
   return Math.min(row[b.length] ?? limit, limit)
 }
+
+export const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)
+
+/** With a capital letter and a full stop. */
+export const sentence = (text: string): string =>
+  `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith('?') ? '' : '.'}`

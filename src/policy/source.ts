@@ -1,4 +1,5 @@
 import { isAlias, isNode, LineCounter, parseDocument, visit, type Document, type ErrorCode, type Node } from 'yaml'
+import { lowerFirst } from './nearest.ts'
 import { byPosition, type Problem } from './problem.ts'
 
 /** A policy travels in a record of its own, next to verdicts, so it must stay well below Kafka's 1 MB. */
@@ -115,5 +116,3 @@ function reportIndirection(source: Source, node: Node): void {
   else if ('anchor' in node && node.anchor !== undefined)
     source.report(node, `the anchor \`&${node.anchor}\` is not used here`, 'Write the value out wherever it is needed.')
 }
-
-const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)

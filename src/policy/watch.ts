@@ -1,0 +1,132 @@
+import { setTimeout } from 'node:timers/promises'
+import { NO_CALIBRATION, type Calibration } from '../decision/calibration.ts'
+import type { Rulebook, RulebookSource } from '../processor/ports.ts'
+import { loadCalibration } from './calibration-file.ts'
+import { digestOf } from './digest.ts'
+import { loadPolicy } from './load-policy.ts'
+import type { Problem } from './problem.ts'
+import { readText } from './read-text.ts'
+
+export type RulebookFiles = {
+  readonly policyFile: string
+  /** null: no calibration. */
+  readonly calibrationFile: string | null
+}
+
+export type WatchOptions = RulebookFiles & {
+  /** How often the files are looked at, milliseconds. */
+  readonly intervalMs?: number
+  /** Ends the watching; what is in force stays so. */
+  readonly signal: AbortSignal
+  /** A new rulebook is in force. Must not throw. */
+  readonly onChange?: (next: Rulebook, previous: Rulebook) => void
+  /** The files have changed to something that cannot be taken over; the old rulebook stays in force. Must not throw. */
+  readonly onRejected?: (problems: readonly Problem[]) => void
+}
+
+export type WatchedRulebook = RulebookSource & {
+  /** How many changes were not taken over so far. */
+  readonly rejections: () => number
+}
+
+export type Watching =
+  | { readonly kind: 'watching'; readonly rulebook: WatchedRulebook }
+  | { readonly kind: 'problems'; readonly problems: readonly Problem[] }
+
+export type LoadedRulebook =
+  | { readonly kind: 'rulebook'; readonly rulebook: Rulebook }
+  | { readonly kind: 'problems'; readonly problems: readonly Problem[] }
+
+/**
+ * Loads the rulebook and keeps it current until `signal` aborts. The files' content is compared every `intervalMs`, which
+ * unlike file system events also notices a Kubernetes ConfigMap, whose files are symbolic links swapped from behind.
+ */
+export async function watchRulebook(options: WatchOptions): Promise<Watching> {
+  const content = await readContent(options)
+  const loaded = loadRulebook(content)
+  if (loaded.kind === 'problems') return loaded
+  const watch = { options, seen: content.digest, current: loaded.rulebook, rejections: 0 }
+  void keepLooking(watch)
+  return { kind: 'watching', rulebook: { current: () => watch.current, rejections: () => watch.rejections } }
+}
+
+type Watch = {
+  readonly options: WatchOptions
+  /** The digest of the content last judged, be it in force or rejected. */
+  seen: string
+  current: Rulebook
+  rejections: number
+}
+
+/** The timer does not keep the process alive. */
+async function keepLooking(watch: Watch): Promise<void> {
+  const { signal, intervalMs = 1_000 } = watch.options
+  try {
+    for (;;) {
+      await setTimeout(intervalMs, undefined, { signal, ref: false })
+      await look(watch)
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}
+
+async function look(watch: Watch): Promise<void> {
+  const content = await readContent(watch.options)
+  if (content.digest === watch.seen) return
+  // Two files may be changed together: what is still changing is left for the next look.
+  const again = await readContent(watch.options)
+  if (again.digest !== content.digest || watch.options.signal.aborted) return
+  watch.seen = content.digest
+  takeOver(watch, loadRulebook(content))
+}
+
+function takeOver(watch: Watch, loaded: LoadedRulebook): void {
+  const { onChange, onRejected } = watch.options
+  if (loaded.kind === 'problems') {
+    watch.rejections++
+    onRejected?.(loaded.problems)
+    return
+  }
+  const previous = watch.current
+  watch.current = loaded.rulebook
+  onChange?.(loaded.rulebook, previous)
+}
+
+// ---- files ------------------------------------------------------------------------------------------------------
+
+type File = { readonly name: string; readonly text: string | null; readonly problems: readonly Problem[] }
+type Content = { readonly policy: File; readonly calibration: File | null; readonly digest: string }
+
+async function readContent({ policyFile, calibrationFile }: RulebookFiles): Promise<Content> {
+  const policy = await readOne(policyFile)
+  const calibration = calibrationFile === null ? null : await readOne(calibrationFile)
+  return { policy, calibration, digest: digestOf(JSON.stringify([policy, calibration])) }
+}
+
+async function readOne(name: string): Promise<File> {
+  const read = await readText(name)
+  if (read.kind === 'text') return { name, text: read.text, problems: [] }
+  if (read.kind === 'problems') return { name, text: null, problems: read.problems }
+  const message = `the file cannot be used: ${read.why}`
+  return { name, text: null, problems: [{ file: name, line: 1, column: 1, message, hint: 'Check the path.' }] }
+}
+
+/** Reads and compiles both files, or says everything that is wrong with either. Never throws. */
+export const readRulebook = async (files: RulebookFiles): Promise<LoadedRulebook> =>
+  loadRulebook(await readContent(files))
+
+function loadRulebook({ policy, calibration }: Content): LoadedRulebook {
+  const rules = policy.text === null ? policy : loadPolicy(policy.text, policy.name)
+  const tables = calibration === null ? NONE : calibrationOf(calibration)
+  if ('policy' in rules && 'calibration' in tables)
+    return { kind: 'rulebook', rulebook: { policy: rules.policy, calibration: tables.calibration } }
+  return { kind: 'problems', problems: [...problemsOf(rules), ...problemsOf(tables)] }
+}
+
+const NONE: { readonly calibration: Calibration } = { calibration: NO_CALIBRATION }
+
+const calibrationOf = (file: File) => (file.text === null ? file : loadCalibration(file.text, file.name))
+
+const problemsOf = (loaded: object): readonly Problem[] =>
+  'problems' in loaded ? (loaded.problems as readonly Problem[]) : []
