@@ -1,21 +1,22 @@
 import { Cluster } from './cluster.ts'
 import type { ClusterTimes } from './cluster.ts'
 import type { KafkaConnection } from './connection.ts'
-import { NoAnswer, refuse, remedyOf } from './errors.ts'
+import { NoAnswer, remedyOf } from './errors.ts'
+import { edgesOf } from './log-edges.ts'
 import { LogReader } from './reader.ts'
 import type { ReaderLimits, Slice } from './reader.ts'
 import { Backoff, pause } from './waiting.ts'
-import { listOffsets } from './wire/messages/offsets.ts'
-import type { LogPlace } from './wire/messages/offsets.ts'
 import type { FetchedRecord } from './wire/record-reader.ts'
 
 export type FollowOptions = {
   /** In order within a partition; the next is not given before the promise resolves. A rejection ends the following. */
-  readonly onRecord: (record: FetchedRecord) => Promise<void> | void
+  readonly onRecord?: (record: FetchedRecord) => Promise<void> | void
+  /** The same, a run of one partition at a time. */
+  readonly onSlice?: (slice: Slice) => Promise<void> | void
   /** Something that is tried again. */
   readonly onTrouble?: (error: unknown) => void
-  /** The beginning if not given. */
-  readonly from?: 'beginning' | 'end'
+  /** The beginning if not given. A map gives the next offset by partition; one it lacks starts at the beginning. */
+  readonly from?: 'beginning' | 'end' | ReadonlyMap<number, number>
   readonly signal: AbortSignal
   readonly limits?: Partial<ReaderLimits>
 }
@@ -86,7 +87,7 @@ class Follower {
     const { signal, from } = this.#options
     const edges = await this.#untilAnswered(() => edgesOf(this.#cluster, this.#topic))
     for (const { partition, earliest, end } of edges) {
-      const offset = from === 'end' ? end : earliest
+      const offset = startOf(from, { partition, earliest, end })
       if (offset < end) this.#ahead.set(partition, end)
       this.#known.add(partition)
       this.#reader.add({ topic: this.#topic, partition, offset })
@@ -101,9 +102,12 @@ class Follower {
   }
 
   async #accept(slice: Slice): Promise<void> {
-    for (const record of slice.records) {
-      if (this.#options.signal.aborted) return
-      const done = this.#options.onRecord(record)
+    const { onRecord, onSlice, signal } = this.#options
+    if (signal.aborted) return
+    await onSlice?.(slice)
+    for (const record of onRecord === undefined ? [] : slice.records) {
+      if (signal.aborted) return
+      const done = onRecord?.(record)
       if (done !== undefined) await done
     }
     const end = this.#ahead.get(slice.partition)
@@ -145,38 +149,4 @@ class Follower {
       this.#trouble(error)
     }
   }
-}
-
-/** The first offset there is, and the one before which everything is decided (the last stable offset). */
-export type Edges = { readonly partition: number; readonly earliest: number; readonly end: number }
-
-/** One attempt over all partitions. Rejects with NoAnswer or KafkaRefusal. */
-export async function edgesOf(cluster: Cluster, topic: string): Promise<readonly Edges[]> {
-  await cluster.refresh([topic])
-  const partitions = cluster.partitions(topic)
-  const earliest = await offsetsOf(cluster, topic, partitions, 'earliest')
-  const ends = await offsetsOf(cluster, topic, partitions, 'stable')
-  return partitions.map((partition) => ({
-    partition,
-    earliest: earliest.get(partition) ?? 0,
-    end: ends.get(partition) ?? 0,
-  }))
-}
-
-/** One attempt, each partition asked of its leader. Rejects with NoAnswer or KafkaRefusal. */
-export async function offsetsOf(
-  cluster: Cluster,
-  topic: string,
-  partitions: readonly number[],
-  place: LogPlace,
-): Promise<ReadonlyMap<number, number>> {
-  const found = new Map<number, number>()
-  for (const [leader, led] of Map.groupBy(partitions, (it) => cluster.leader(topic, it))) {
-    if (leader === null) throw new NoAnswer('connect', `a partition of ${topic} has no leader`)
-    for (const edge of await cluster.send(leader, 'query', listOffsets(topic, led, place))) {
-      refuse(`ListOffsets of ${topic}-${edge.partition}`, edge.code)
-      found.set(edge.partition, edge.offset)
-    }
-  }
-  return found
 }
