@@ -3,6 +3,7 @@ import type { ClusterTimes } from './cluster.ts'
 import type { KafkaConnection } from './connection.ts'
 import { NoAnswer, remedyOf } from './errors.ts'
 import { edgesOf } from './log-edges.ts'
+import type { Edges } from './log-edges.ts'
 import { LogReader } from './reader.ts'
 import type { ReaderLimits, Slice } from './reader.ts'
 import { Backoff, pause } from './waiting.ts'
@@ -149,4 +150,10 @@ class Follower {
       this.#trouble(error)
     }
   }
+}
+
+function startOf(from: FollowOptions['from'], { partition, earliest, end }: Edges): number {
+  if (from === 'end') return end
+  if (from === undefined || from === 'beginning') return earliest
+  return Math.max(earliest, from.get(partition) ?? earliest)
 }
