@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process'
-import { join } from 'node:path'
+import { access, constants } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { StackError } from './stack-error.ts'
 
 const run = promisify(execFile)
 
-const INSTALL =
-  'install Java 17 or newer and Maven (Debian, Ubuntu: openjdk-17-jre-headless and maven; macOS: brew install openjdk maven)'
+const INSTALL_JAVA = 'install Java 17 or newer (Debian, Ubuntu: openjdk-17-jre-headless; macOS: brew install openjdk)'
+const INSTALL_MAVEN = 'install Maven (Debian, Ubuntu: maven; macOS: brew install maven)'
 
 let found: Promise<string> | undefined
 
@@ -23,10 +24,20 @@ async function findJava(): Promise<string> {
     ({ stderr }) => /version "(\d+)/.exec(stderr)?.[1],
     () => undefined,
   )
-  if (version === undefined) throw new StackError(`\`${command}\` does not run: ${INSTALL}`)
-  if (!(Number(version) >= 17)) throw new StackError(`\`${command}\` is Java ${version}, and 17 is needed: ${INSTALL}`)
+  if (version === undefined) throw new StackError(`\`${command}\` does not run: ${INSTALL_JAVA}`)
+  if (!(Number(version) >= 17))
+    throw new StackError(`\`${command}\` is Java ${version}, and 17 is needed: ${INSTALL_JAVA}`)
   return command
 }
+
+/** Rejects with StackError when there is no Maven; does not run it, which takes long. */
+export async function mavenPresent(): Promise<void> {
+  const folders = (process.env['PATH'] ?? '').split(delimiter)
+  const found = await Promise.allSettled(folders.map((folder) => access(join(folder, 'mvn'), constants.X_OK)))
+  if (found.every(({ status }) => status === 'rejected')) throw noMaven()
+}
+
+const noMaven = (): StackError => new StackError(`\`mvn\` is not in PATH: ${INSTALL_MAVEN}`)
 
 /** Runs Maven; `args` must not need a project around them. */
 export async function maven(args: readonly string[]): Promise<void> {
@@ -34,7 +45,7 @@ export async function maven(args: readonly string[]): Promise<void> {
   try {
     await run('mvn', ['--batch-mode', '--quiet', ...args], { maxBuffer: 16 * 1024 * 1024 })
   } catch (error) {
-    if (isMissing(error)) throw new StackError(`\`mvn\` is not in PATH: ${INSTALL}`)
+    if (isMissing(error)) throw noMaven()
     throw new StackError(`\`mvn ${args.join(' ')}\` failed:\n${outputOf(error)}`)
   }
 }

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { cached } from './cache.ts'
 import { java, maven } from './java.ts'
+import type { Log } from './log.ts'
 
 const run = promisify(execFile)
 
@@ -17,12 +18,13 @@ const CLUSTER_ID = '5L6g3nShT-eMCtK--X86sw'
 export type KafkaFiles = { readonly jars: string; readonly template: string; readonly archive: string }
 
 /** Fetches Apache Kafka into the cache; `version` null stands for the one in the pom. */
-export async function kafkaFiles(version: string | null): Promise<KafkaFiles> {
+export async function kafkaFiles(version: string | null, log: Log): Promise<KafkaFiles> {
   const pom = await readFile(POM, 'utf8')
   const wanted = version ?? /<kafka\.version>(.+)<\/kafka\.version>/.exec(pom)?.[1]
   if (wanted === undefined) throw new Error(`${POM} names no kafka.version`)
   const digest = createHash('sha256').update(pom).digest('hex').slice(0, 8)
   const folder = await cached(`kafka-${wanted}-${digest}`, async (temporary) => {
+    log(`fetching Apache Kafka ${wanted} (about 45 MB, once)`)
     const jars = join(temporary, 'jars')
     await copyFile(POM, join(temporary, 'pom.xml'))
     await maven([

@@ -8,6 +8,8 @@ import { java } from './java.ts'
 import { formattedFolder, kafkaFiles, propertiesText } from './kafka-files.ts'
 import type { KafkaFiles } from './kafka-files.ts'
 import { aliveBrokers } from './kafka-probe.ts'
+import { silent } from './log.ts'
+import type { Log } from './log.ts'
 import { lastLines, startProcess } from './local-process.ts'
 import type { LocalProcess } from './local-process.ts'
 import { StackError } from './stack-error.ts'
@@ -28,6 +30,7 @@ export type KafkaOptions = {
   readonly properties?: Readonly<Record<string, string>>
   /** More listeners beside the plain one, by name, each on a free port of every node. */
   readonly listeners?: Readonly<Record<string, Protocol>>
+  readonly log?: Log
 }
 
 /** One node's id counts from 1. */
@@ -66,7 +69,7 @@ type Cluster = {
  * knows all others. It ends with this process at the latest. Rejects with StackError when it cannot be had.
  */
 export async function startKafka(options: KafkaOptions = {}): Promise<LocalKafka> {
-  const files = await kafkaFiles(options.version ?? null)
+  const files = await kafkaFiles(options.version ?? null, options.log ?? silent)
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'sluice-kafka-')))
   const cluster: Cluster = { nodes: await layOut(folder, options), files, options, running: new Map() }
   const remove = async () => options.folder ?? (await rm(folder, { recursive: true, force: true }))

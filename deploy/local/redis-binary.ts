@@ -4,31 +4,31 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { cached } from './cache.ts'
+import type { Log } from './log.ts'
 import { StackError } from './stack-error.ts'
 
 const run = promisify(execFile)
 
-const INSTALL =
-  'install Redis 7 or newer, or Valkey 7.2 or newer (Debian, Ubuntu: redis-server; macOS: brew install redis), or give the address of one in REDIS_URL'
+const INSTALL = 'install Redis 7 or newer or Valkey (Debian, Ubuntu: redis-server; macOS: brew install redis)'
 
 export type RedisBinary = { readonly command: string; readonly env: NodeJS.ProcessEnv }
 
 let found: Promise<RedisBinary> | undefined
 
 /** Redis or Valkey from PATH if new enough for functions, else unpacked from Debian's packages, without root. */
-export function redisBinary(): Promise<RedisBinary> {
-  found ??= findBinary()
+export function redisBinary(log: Log): Promise<RedisBinary> {
+  found ??= findBinary(log)
   return found
 }
 
-async function findBinary(): Promise<RedisBinary> {
+async function findBinary(log: Log): Promise<RedisBinary> {
   const refused: string[] = []
   for (const command of ['redis-server', 'valkey-server']) {
     const refusal = await refusalOf(command)
     if (refusal === null) return { command, env: process.env }
     refused.push(refusal)
   }
-  return unpacked(refused.join('; '))
+  return unpacked(refused.join('; '), log)
 }
 
 /** Why it cannot be used; null when it can. Functions came with Redis 7; every Valkey has them. */
@@ -37,14 +37,17 @@ async function refusalOf(command: string, env = process.env): Promise<string | n
     ({ stdout }) => /\bv=(\d+)\.(\d+)/.exec(stdout),
     () => null,
   )
-  if (version === null) return `no ${command} that runs in PATH`
+  if (version === null) return `no ${command} in PATH runs`
   const major = Number(version[1])
   return major >= 7 ? null : `${command} in PATH is ${version[1]}.${version[2]}, which has no functions`
 }
 
-async function unpacked(refused: string): Promise<RedisBinary> {
+async function unpacked(refused: string, log: Log): Promise<RedisBinary> {
   if (!(await runs('apt-get')) || !(await runs('dpkg'))) throw new StackError(`${refused}: ${INSTALL}`)
-  const folder = await cached('redis-debian', unpack).catch((error: unknown) => {
+  const folder = await cached('redis-debian', (temporary) => {
+    log('fetching Redis from this system’s packages (about 2 MB, once)')
+    return unpack(temporary)
+  }).catch((error: unknown) => {
     throw new StackError(
       `${refused}, and it could not be fetched from this system’s packages (${reasonOf(error)}): ${INSTALL}`,
     )

@@ -1,10 +1,11 @@
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { redisAnswers } from './answers.ts'
 import { freePorts } from './free-ports.ts'
+import { silent } from './log.ts'
+import type { Log } from './log.ts'
 import { lastLines, startProcess } from './local-process.ts'
 import type { LocalProcess } from './local-process.ts'
 import { redisBinary } from './redis-binary.ts'
@@ -17,6 +18,7 @@ export type RedisOptions = {
   readonly port?: number
   /** Server settings over ours, without the dashes: `{ maxmemory: '64mb' }`. */
   readonly settings?: Readonly<Record<string, string>>
+  readonly log?: Log
 }
 
 export type LocalRedis = {
@@ -54,7 +56,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<LocalRedis
 }
 
 async function startServer(port: number, folder: string, options: RedisOptions): Promise<LocalProcess> {
-  const binary = await redisBinary()
+  const binary = await redisBinary(options.log ?? silent)
   const settings = {
     bind: '127.0.0.1',
     port: String(port),
@@ -66,7 +68,7 @@ async function startServer(port: number, folder: string, options: RedisOptions):
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
   const server = await startProcess(binary.command, args, join(folder, 'redis.log'), binary.env)
   const until = Date.now() + START_TIMEOUT_MS
-  while (!(await answers(port))) {
+  while (!(await redisAnswers(port))) {
     const ended = server.ended()
     if (ended === null && Date.now() < until) await sleep(20)
     else {
@@ -76,22 +78,4 @@ async function startServer(port: number, folder: string, options: RedisOptions):
     }
   }
   return server
-}
-
-/** A PING by hand; any answer but an error means that it serves. */
-async function answers(port: number): Promise<boolean> {
-  const socket = connect({ host: '127.0.0.1', port, timeout: 1_000 })
-  socket.once('timeout', () => socket.destroy(new Error('no answer in time')))
-  try {
-    await once(socket, 'connect')
-    socket.write('PING\r\n')
-    const [answer] = (await once(socket, 'data')) as [Buffer]
-    const text = answer.toString()
-    return text.startsWith('+PONG') || text.startsWith('-NOAUTH')
-  } catch {
-    // Not there yet; whoever waits asks again.
-    return false
-  } finally {
-    socket.destroy()
-  }
 }

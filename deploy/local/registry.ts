@@ -4,9 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { httpAnswers } from './answers.ts'
 import { cached } from './cache.ts'
 import { freePorts } from './free-ports.ts'
 import { java, maven } from './java.ts'
+import { silent } from './log.ts'
+import type { Log } from './log.ts'
 import { lastLines, startProcess } from './local-process.ts'
 import type { LocalProcess } from './local-process.ts'
 import { StackError } from './stack-error.ts'
@@ -19,6 +22,12 @@ const START_TIMEOUT_MS = 90_000
 
 const run = promisify(execFile)
 
+export type RegistryOptions = {
+  /** 0, the default, takes a free one. */
+  readonly port?: number
+  readonly log?: Log
+}
+
 export type LocalRegistry = {
   /** The base of the Confluent API, for SCHEMA_REGISTRY_URL. */
   readonly url: string
@@ -29,8 +38,11 @@ export type LocalRegistry = {
 }
 
 /** Starts Apicurio on loopback with its storage in memory; it ends with this process at the latest. */
-export async function startRegistry(options: { readonly port?: number } = {}): Promise<LocalRegistry> {
-  const home = await cached(`apicurio-${VERSION}`, fetchApicurio)
+export async function startRegistry(options: RegistryOptions = {}): Promise<LocalRegistry> {
+  const home = await cached(`apicurio-${VERSION}`, (temporary) => {
+    ;(options.log ?? silent)(`fetching the schema registry, Apicurio ${VERSION} (about 110 MB, once)`)
+    return fetchApicurio(temporary)
+  })
   const folder = await mkdtemp(join(tmpdir(), 'sluice-registry-'))
   const port = options.port === undefined || options.port === 0 ? ((await freePorts(1))[0] ?? 0) : options.port
   const env = { ...process.env, QUARKUS_HTTP_HOST: '127.0.0.1', QUARKUS_HTTP_PORT: String(port) }
@@ -67,7 +79,7 @@ async function jvmArguments(home: string): Promise<readonly string[]> {
 
 async function ready(server: LocalProcess, url: string): Promise<void> {
   const until = Date.now() + START_TIMEOUT_MS
-  while (!(await answers(`${url}/subjects`))) {
+  while (!(await httpAnswers(`${url}/subjects`))) {
     const ended = server.ended()
     if (ended === null && Date.now() < until) await sleep(100)
     else {
@@ -79,9 +91,3 @@ async function ready(server: LocalProcess, url: string): Promise<void> {
     }
   }
 }
-
-const answers = (url: string): Promise<boolean> =>
-  fetch(url, { signal: AbortSignal.timeout(2_000) }).then(
-    (response) => response.ok,
-    () => false,
-  )
