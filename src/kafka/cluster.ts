@@ -112,6 +112,15 @@ export class Cluster {
     this.#coordinators.clear()
   }
 
+  /** Ends the connections of one lane; requests under way reject with NoAnswer, and the next ones connect anew. */
+  hangUp(lane: Lane): void {
+    for (const [key, opening] of this.#connections) {
+      if (!key.endsWith(` ${lane}`)) continue
+      this.#connections.delete(key)
+      opening.then((connection) => connection.close()).catch(() => undefined)
+    }
+  }
+
   /** Ends all connections; requests under way reject with NoAnswer. */
   close(): void {
     this.#closed = true
@@ -133,26 +142,26 @@ export class Cluster {
   }
 
   #connection(address: string, lane: Lane): Promise<BrokerConnection> {
+    if (this.#closed) throw new NoAnswer('connect', `${address}: the client was closed`)
     const key = `${address} ${lane}`
     const open = this.#connections.get(key)
     if (open !== undefined) return open
-    const opening = this.#open(key, address)
+    const opening = openConnection(address, this.#settings, this.#times.connectTimeoutMs)
     this.#connections.set(key, opening)
+    void this.#forgetWhenClosed(key, opening)
     return opening
   }
 
-  async #open(key: string, address: string): Promise<BrokerConnection> {
+  async #forgetWhenClosed(key: string, opening: Promise<BrokerConnection>): Promise<void> {
+    const forget = (): void => {
+      if (this.#connections.get(key) === opening) this.#connections.delete(key)
+    }
     try {
-      if (this.#closed) throw new NoAnswer('connect', `${address}: the client was closed`)
-      const connection = await openConnection(address, this.#settings, this.#times.connectTimeoutMs)
-      const forget = (): unknown => this.#connections.delete(key)
-      connection.closed.addEventListener('abort', forget, { once: true })
-      if (connection.closed.aborted) forget()
-      if (this.#closed) connection.close()
-      return connection
-    } catch (error) {
-      this.#connections.delete(key)
-      throw error
+      const { closed } = await opening
+      if (closed.aborted) forget()
+      else closed.addEventListener('abort', forget, { once: true })
+    } catch {
+      forget()
     }
   }
 

@@ -1,0 +1,395 @@
+import assert from 'node:assert'
+import type {
+  Assignment,
+  CommitResult,
+  DecisionLog,
+  OutputRecord,
+  PartitionBatch,
+  Position,
+} from '../processor/ports.ts'
+import { Cluster } from './cluster.ts'
+import type { RequestCounts } from './cluster.ts'
+import type { KafkaConnection } from './connection.ts'
+import { endDeadTransactions, transactionalId } from './dead-slots.ts'
+import { codeOf, KafkaRefusal, messageOf, NoAnswer, remedyOf, SlotTaken } from './errors.ts'
+import { Fetcher } from './fetcher.ts'
+import type { FetchSettings } from './fetcher.ts'
+import { Membership } from './membership.ts'
+import type { MembershipSettings, Place } from './membership.ts'
+import { logBounds, stableOffsets, standing } from './positions.ts'
+import type { Standing } from './positions.ts'
+import { TransactionClient } from './transaction-client.ts'
+import type { TransactionSettings } from './transaction-client.ts'
+import { Backoff, pause } from './waiting.ts'
+
+/** What there is to tell readiness, a log and metrics. `text` is for people. */
+export type LogStatus =
+  /** Nothing can be read or committed for now; `acquire` goes on trying. */
+  | { readonly kind: 'waiting'; readonly text: string; readonly code: string }
+  | { readonly kind: 'acquired'; readonly text: string; readonly partitions: readonly number[] }
+  /** One partition, or all (null), cannot be fetched for now. */
+  | { readonly kind: 'stalled'; readonly text: string; readonly partition: number | null }
+  /** Retention deleted input before it was read: the offsets from `from` to before `to` get no verdict. */
+  | {
+      readonly kind: 'gap'
+      readonly text: string
+      readonly partition: number
+      readonly from: number
+      readonly to: number
+    }
+  /** The transaction that a dead process left open was ended. */
+  | { readonly kind: 'ended'; readonly text: string; readonly slot: string }
+
+/** All times in milliseconds. */
+export type DecisionLogOptions = {
+  readonly connection: KafkaConnection
+  readonly group: string
+  /** This process' place in the group, its own among all that run: letters, digits, dot, dash, underscore. */
+  readonly slot: string
+  readonly input: string
+  readonly onStatus?: (status: LogStatus) => void
+} & Partial<Tuning>
+
+export type Tuning = Omit<MembershipSettings, 'group' | 'slot' | 'input'> &
+  Omit<TransactionSettings, 'transactionalId' | 'group' | 'input'> &
+  Omit<FetchSettings, 'input'> & { readonly connectTimeoutMs: number; readonly metadataMs: number }
+
+/**
+ * Restarted at once, a process has its partitions in well under 3 s (static membership); dead and not restarted, others
+ * have them after the session time-out and a rebalance, under 12 s; after SIGTERM within two heartbeats.
+ */
+export const DEFAULTS: Tuning = {
+  sessionTimeoutMs: 6_000,
+  rebalanceTimeoutMs: 4_000,
+  heartbeatMs: 500,
+  requestTimeoutMs: 5_000,
+  connectTimeoutMs: 2_000,
+  transactionTimeoutMs: 10_000,
+  maxBatchBytes: 900_000,
+  metadataMs: 30_000,
+  fetchMaxWaitMs: 500,
+  fetchMaxBytes: 8 * 1024 * 1024,
+  partitionFetchBytes: 1024 * 1024,
+  partitionBufferBytes: 1024 * 1024,
+  bufferBytes: 48 * 1024 * 1024,
+}
+
+/** Counts since the start. `markerWaits`: how often AddPartitionsToTxn had to be repeated. */
+export type DecisionLogStats = {
+  readonly committed: number
+  readonly discarded: number
+  readonly markerWaits: number
+  readonly requests: RequestCounts
+  /** Records in the log and not yet fetched, over the partitions assigned. */
+  readonly behind: number
+  /** Bytes fetched and not yet handed out. */
+  readonly held: number
+}
+
+export type KafkaDecisionLog = DecisionLog & { readonly stats: () => DecisionLogStats }
+
+/** Nothing is connected before the first `acquire`. Throws for a slot or time that cannot be. */
+export function openDecisionLog(options: DecisionLogOptions): KafkaDecisionLog {
+  const log = new Log({ ...DEFAULTS, ...options })
+  return {
+    acquire: (signal) => log.acquire(signal),
+    poll: (assignment, maxRecords, waitMs) => log.poll(assignment, maxRecords, waitMs),
+    putBack: (assignment, batch, delayMs) => log.putBack(assignment, batch, delayMs),
+    commit: (outputs, offsets, assignment) => log.commit(outputs, offsets, assignment),
+    close: () => log.close(),
+    stats: () => log.stats(),
+  }
+}
+
+/** An assignment, and what belongs to it. */
+type Held = {
+  readonly assignment: Assignment
+  readonly place: Place
+  readonly fetcher: Fetcher
+  readonly ending: AbortController
+}
+
+/** More often in a row than others can have fenced us by mistake. */
+const FENCED_MAX = 5
+
+class Log {
+  readonly #options: DecisionLogOptions & Tuning
+  readonly #cluster: Cluster
+  readonly #membership: Membership
+  readonly #transactions: TransactionClient
+  readonly #closing = new AbortController()
+  #held: Held | null = null
+  /** The place for whose generation dead transactions were looked for. */
+  #sweptFor: Place | null = null
+  #fencedInARow = 0
+  #committing = false
+  #committed = 0
+  #discarded = 0
+  #refresher: NodeJS.Timeout | null = null
+
+  constructor(options: DecisionLogOptions & Tuning) {
+    verify(options)
+    const { group, slot } = options
+    this.#options = options
+    this.#cluster = new Cluster(options.connection, options)
+    this.#membership = new Membership(this.#cluster, options, (why) => this.#endHeld(why))
+    this.#transactions = new TransactionClient(this.#cluster, {
+      ...options,
+      transactionalId: transactionalId(group, slot),
+    })
+  }
+
+  async acquire(signal: AbortSignal): Promise<Assignment> {
+    this.#endHeld('acquired anew')
+    this.#held = null
+    const either = AbortSignal.any([signal, this.#closing.signal])
+    for (const backoff = new Backoff(20, 1_000); ; await pause(backoff.next(), either)) {
+      try {
+        either.throwIfAborted()
+        const held = await this.#attempt(either)
+        if (held !== null) return held.assignment
+      } catch (error) {
+        either.throwIfAborted()
+        if (error instanceof SlotTaken) throw error
+        this.#membership.heed(error)
+        this.#status({ kind: 'waiting', text: messageOf(error), code: codeOf(error) })
+      }
+    }
+  }
+
+  async poll(assignment: Assignment, maxRecords: number, waitMs: number): Promise<readonly PartitionBatch[]> {
+    const held = this.#heldBy(assignment)
+    return held === null ? [] : await held.fetcher.poll(maxRecords, waitMs)
+  }
+
+  putBack(assignment: Assignment, batch: PartitionBatch, delayMs: number): void {
+    this.#heldBy(assignment)?.fetcher.putBack(batch, delayMs)
+  }
+
+  /**
+   * An assignment that a rebalance has ended may still commit what was decided with it: until the group has moved on,
+   * the coordinator takes its generation, and after that it refuses it.
+   */
+  async commit(
+    outputs: readonly OutputRecord[],
+    offsets: ReadonlyMap<number, number>,
+    assignment: Assignment,
+  ): Promise<CommitResult> {
+    const held = this.#held
+    if (held?.assignment !== assignment || this.#transactions.state !== 'ready') {
+      assert(!this.#committing, 'two commits at once')
+      return { kind: 'discarded', code: 'ENDED', reason: 'the assignment has ended' }
+    }
+    for (const offset of offsets.values()) assert(Number.isSafeInteger(offset) && offset >= 0, `offset ${offset}`)
+    this.#committing = true
+    try {
+      await this.#transactions.commit(outputs, offsets, held.place.seat)
+    } catch (error) {
+      return this.#discard(error)
+    } finally {
+      this.#committing = false
+    }
+    this.#committed++
+    this.#fencedInARow = 0
+    return { kind: 'committed' }
+  }
+
+  /** Ends what a discarded transaction may have left open, and leaves the group. */
+  async close(): Promise<void> {
+    this.#closing.abort(new Error('the decision log was closed'))
+    this.#endHeld('closed')
+    if (this.#refresher !== null) clearInterval(this.#refresher)
+    const open = this.#transactions.state === 'unknown' && !this.#membership.replaced
+    if (open) await this.#transactions.fence('newcomer', AbortSignal.timeout(CLOSE_MS)).catch(() => undefined)
+    await this.#membership.leave(CLOSE_MS).catch(() => undefined)
+    this.#cluster.close()
+  }
+
+  stats(): DecisionLogStats {
+    return {
+      committed: this.#committed,
+      discarded: this.#discarded,
+      markerWaits: this.#transactions.markerWaits,
+      requests: this.#cluster.requestCounts,
+      behind: this.#held?.fetcher.behind ?? 0,
+      held: this.#held?.fetcher.held ?? 0,
+    }
+  }
+
+  /** Join, fence, stable offsets, in this order; null when the group moved on meanwhile. */
+  async #attempt(signal: AbortSignal): Promise<Held | null> {
+    const { group, input } = this.#options
+    await this.#cluster.refresh([input])
+    this.#cluster.partitions(input)
+    const place = await this.#membership.place(signal)
+    void this.#sweep(place)
+    await this.#fence(signal)
+    const committed = await stableOffsets(this.#cluster, group, input, place.partitions, signal)
+    const positions = await this.#positions(committed)
+    if (!this.#membership.holds(place)) return null
+    return this.#hold(place, positions)
+  }
+
+  /**
+   * As the owner of the last epoch when nothing of ours can be open, and else, or when that fails, as a newcomer, once
+   * the group has confirmed that we still have the slot. Being fenced has several causes, and the group tells them
+   * apart: it answers FENCED_INSTANCE_ID when another process has our slot, for that one joined before it fenced us.
+   * Otherwise the bump was ours with its reply lost, or ended our own open transaction, or was a survivor's that took
+   * us for dead.
+   */
+  async #fence(signal: AbortSignal): Promise<void> {
+    const { known, state } = this.#transactions
+    if (known && state !== 'unknown') {
+      if ((await this.#transactions.fence('owner', signal)) === 'held') return
+      this.#countFenced()
+    }
+    if (known) await this.#membership.confirm()
+    if ((await this.#transactions.fence('newcomer', signal)) === 'held') return
+    this.#countFenced()
+    throw new KafkaRefusal('InitProducerId', PRODUCER_FENCED)
+  }
+
+  /** Something outside the group that uses our transactional id would fence us for ever, and we it. */
+  #countFenced(): void {
+    const { group, slot } = this.#options
+    if (++this.#fencedInARow > FENCED_MAX) {
+      throw new SlotTaken(slot, group, 'its transactional id was fenced again and again')
+    }
+  }
+
+  async #positions(committed: ReadonlyMap<number, number | null>): Promise<ReadonlyMap<number, Position>> {
+    const bounds = await logBounds(this.#cluster, this.#options.input, [...committed.keys()])
+    const positions = new Map<number, Position>()
+    for (const [partition, offset] of committed) {
+      const position = this.#position(partition, standing(offset, bounds.get(partition)))
+      if (position !== null) positions.set(partition, position)
+    }
+    return positions
+  }
+
+  #position(partition: number, found: Standing): Position | null {
+    const name = `${this.#options.input}-${partition}`
+    switch (found.kind) {
+      case 'at':
+        return found.position
+      case 'gap': {
+        const to = found.position.start
+        const text = `${name}: offsets ${found.from} to ${to - 1} were deleted by retention before they were read; they get no verdict`
+        this.#status({ kind: 'gap', text, partition, from: found.from, to })
+        return found.position
+      }
+      case 'ahead': {
+        const text = `${name} ends at ${found.end} but ${found.committed} is committed: the topic was made anew or lost its tail; use another group id, or reset the group’s offset with kafka-consumer-groups`
+        this.#status({ kind: 'stalled', text, partition })
+        return null
+      }
+      default:
+        this.#status({ kind: 'stalled', text: `${name}: its leader does not say where it begins`, partition })
+        return null
+    }
+  }
+
+  #hold(place: Place, positions: ReadonlyMap<number, Position>): Held {
+    const ending = new AbortController()
+    const assignment = { generation: place.seat.generation, positions, ended: ending.signal }
+    const starts = new Map([...positions].map(([partition, { start }]) => [partition, start]))
+    const fetcher = new Fetcher(this.#cluster, this.#options, starts, ending.signal, {
+      outOfRange: (partition, offset) => this.#outOfRange(ending, partition, offset),
+      stalled: (partition, reason) => this.#stalled(partition, reason),
+    })
+    this.#held = { assignment, place, fetcher, ending }
+    this.#refresher ??= setInterval(() => void this.#lookAround(), this.#options.metadataMs)
+    if (positions.size < place.partitions.length) this.#endAfter(ending, MISSING_MS)
+    const partitions = [...positions.keys()]
+    this.#status({
+      kind: 'acquired',
+      text: `generation ${place.seat.generation}, partitions ${partitions.join(' ')}`,
+      partitions,
+    })
+    return this.#held
+  }
+
+  /** What was left out is asked for again by acquiring anew, which costs no rebalance. */
+  #endAfter(ending: AbortController, ms: number): void {
+    const timer = setTimeout(() => this.#endOnly(ending, 'some partitions were left out'), ms)
+    ending.signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
+  }
+
+  #outOfRange(ending: AbortController, partition: number, offset: number): void {
+    this.#stalled(partition, `the log does not have offset ${offset} any more, or not yet`)
+    this.#endOnly(ending, 'offset out of range')
+  }
+
+  #stalled(partition: number | null, reason: string): void {
+    const what = partition === null ? this.#options.input : `${this.#options.input}-${partition}`
+    this.#status({ kind: 'stalled', text: `${what} cannot be fetched: ${reason}`, partition })
+  }
+
+  /** Once per generation, by the group's leader; in the background, since our own offsets may wait for it. */
+  async #sweep(place: Place): Promise<void> {
+    if (place.slots === null || this.#sweptFor === place) return
+    this.#sweptFor = place
+    const { group, transactionTimeoutMs } = this.#options
+    const { signal } = this.#closing
+    try {
+      const slots = await endDeadTransactions(this.#cluster, group, place.slots, transactionTimeoutMs, signal)
+      for (const slot of slots) {
+        this.#status({ kind: 'ended', text: `ended the open transaction of dead slot ${slot}`, slot })
+      }
+    } catch {
+      // The transaction time-out does it later.
+    }
+  }
+
+  async #lookAround(): Promise<void> {
+    try {
+      await this.#cluster.refresh()
+      this.#membership.heedPartitions(this.#cluster.partitions(this.#options.input).length)
+    } catch (error) {
+      if (!(error instanceof NoAnswer)) this.#stalled(null, messageOf(error))
+    }
+  }
+
+  #heldBy(assignment: Assignment): Held | null {
+    return this.#held?.assignment === assignment && !assignment.ended.aborted ? this.#held : null
+  }
+
+  #endHeld(why: string): void {
+    this.#held?.ending.abort(new Error(why))
+  }
+
+  #endOnly(ending: AbortController, why: string): void {
+    ending.abort(new Error(why))
+  }
+
+  #discard(problem: unknown): CommitResult {
+    this.#discarded++
+    if (remedyOf(problem) === 'fenced') this.#fencedInARow++
+    this.#membership.heed(problem)
+    this.#endHeld('discarded')
+    return { kind: 'discarded', reason: messageOf(problem), code: codeOf(problem) }
+  }
+
+  #status(status: LogStatus): void {
+    this.#options.onStatus?.(status)
+  }
+}
+
+const PRODUCER_FENCED = 90
+/** How long `close` may take for each of its steps. */
+const CLOSE_MS = 1_500
+/** After how long partitions that were left out are asked for again. */
+const MISSING_MS = 1_000
+
+function verify({
+  slot,
+  sessionTimeoutMs,
+  heartbeatMs,
+  requestTimeoutMs,
+  transactionTimeoutMs,
+}: DecisionLogOptions & Tuning): void {
+  if (!/^[\w.-]+$/.test(slot)) throw new Error(`slot "${slot}": only letters, digits, dot, dash and underscore`)
+  if (!(heartbeatMs * 3 <= sessionTimeoutMs)) throw new Error('the session time-out must be at least three heartbeats')
+  if (!(requestTimeoutMs < transactionTimeoutMs))
+    throw new Error('the request time-out must be below the transaction time-out')
+}

@@ -1,0 +1,264 @@
+import assert from 'node:assert'
+import type { Cluster } from './cluster.ts'
+import { KafkaRefusal, NoAnswer, refuse, remedyOf } from './errors.ts'
+import { Backoff, pause, unlessAborted } from './waiting.ts'
+import type { Seat } from './wire/messages/group.ts'
+import { produce } from './wire/messages/produce.ts'
+import type { PartitionBytes } from './wire/messages/produce.ts'
+import {
+  addOffsetsToTxn,
+  addPartitionsToTxn,
+  commitTxn,
+  initProducerId,
+  NEWCOMER,
+  txnOffsetCommit,
+} from './wire/messages/transaction.ts'
+import type { PartitionCodes, Producer, TopicPartitions } from './wire/messages/transaction.ts'
+import { encodeBatches, sequenceAfter, stamp } from './wire/record-batch.ts'
+import type { EncodedBatch, Writable } from './wire/record-batch.ts'
+
+export type TransactionSettings = {
+  readonly transactionalId: string
+  readonly group: string
+  /** The topic whose offsets are committed. */
+  readonly input: string
+  /** After this the coordinator ends a transaction that nobody has. */
+  readonly transactionTimeoutMs: number
+  readonly requestTimeoutMs: number
+  /** Bytes of one record batch; below max.message.bytes of every output topic. */
+  readonly maxBatchBytes: number
+}
+
+/** `partition` is explicit on every record. */
+export type Output = Writable & { readonly topic: string; readonly partition: number }
+
+/**
+ * - `unfenced`: a fence is needed, and nothing of ours is open.
+ * - `ready`: the epoch is ours as far as we know.
+ * - `unknown`: a transaction is under way, or was and did not end well; what became of it only a fence settles.
+ */
+export type TransactionState = 'unfenced' | 'ready' | 'unknown'
+
+type PartitionOutput = { readonly topic: string; readonly partition: number; readonly batches: readonly EncodedBatch[] }
+
+/** How long, and how often, AddPartitionsToTxn waits for the markers of our own last transaction. */
+const MARKERS_WAIT_MS = { first: 1, last: 4, inAll: 5_000 } as const
+
+/**
+ * One transactional producer, protocol as of KIP-98 with KIP-447's consumer fencing and KIP-360's bump. A transaction is
+ * InitProducerId once, then for each: AddPartitionsToTxn, Produce, AddOffsetsToTxn, TxnOffsetCommit, EndTxn.
+ *
+ * Nothing that carries data is sent twice. After any error or missing answer the client refuses everything until
+ * `fence` has succeeded, since only a new epoch settles what became of the last transaction. It never aborts: an abort
+ * under the same epoch can be overtaken by a Produce still under way, while the bump ends the transaction and shuts
+ * out what is late (KIP-890 tells how it goes wrong).
+ */
+export class TransactionClient {
+  readonly #cluster: Cluster
+  readonly #settings: TransactionSettings
+  readonly #sequences = new Map<string, number>()
+  #producer: Producer = NEWCOMER
+  #state: TransactionState = 'unfenced'
+  #markerWaits = 0
+
+  constructor(cluster: Cluster, settings: TransactionSettings) {
+    this.#cluster = cluster
+    this.#settings = settings
+  }
+
+  get state(): TransactionState {
+    return this.#state
+  }
+
+  /** Whether `fence` can ask as an owner. */
+  get known(): boolean {
+    return this.#producer.id >= 0
+  }
+
+  /** How often AddPartitionsToTxn was repeated because the last transaction's markers were still being written. */
+  get markerWaits(): number {
+    return this.#markerWaits
+  }
+
+  /**
+   * InitProducerId: fences every other holder of the transactional id and ends what was open under it. With `as` being
+   * 'owner' it asks for the next epoch of ours, and the broker answers `fenced` if the present one is not. The broker
+   * remembers the last epoch, so that a repeated request of an owner gets the same answer when the first was lost. With
+   * a transaction open an owner is fenced too, by the bump that ends it.
+   *
+   * The only place with a retry loop, since it carries no data. Ends by success, `fenced`, `signal`, or KafkaRefusal.
+   */
+  async fence(as: 'owner' | 'newcomer', signal: AbortSignal): Promise<'held' | 'fenced'> {
+    if (this.#state === 'ready') this.#state = 'unfenced'
+    const { transactionalId, transactionTimeoutMs } = this.#settings
+    const request = initProducerId(transactionalId, transactionTimeoutMs, as === 'owner' ? this.#producer : NEWCOMER)
+    for (const backoff = new Backoff(5, 200); ; await pause(backoff.next(), signal)) {
+      try {
+        const node = await this.#coordinator()
+        const { code, producer } = await unlessAborted(this.#cluster.send(node, 'transaction', request), signal)
+        refuse(request.apiName, code)
+        this.#hold(producer)
+        return 'held'
+      } catch (error) {
+        if (remedyOf(error) === 'fenced') return 'fenced'
+        if (!isPassing(error)) throw error
+        await this.#lookAround(error)
+      }
+    }
+  }
+
+  /**
+   * One transaction: `outputs`, and the next offsets to read, stamped with the seat they were read at.
+   * Rejects when the outcome is not known to be success; then nothing but `fence` is possible.
+   */
+  async commit(outputs: readonly Output[], offsets: ReadonlyMap<number, number>, seat: Seat): Promise<void> {
+    assert(this.#state === 'ready', 'a transaction before the fence, or two at once')
+    if (outputs.length === 0 && offsets.size === 0) return
+    this.#state = 'unknown'
+    const pieces = this.#encode(outputs)
+    if (pieces.length > 0) {
+      await this.#requireLeaders(pieces)
+      await this.#addPartitions(pieces)
+      await this.#produce(pieces)
+    }
+    if (offsets.size > 0) await this.#commitOffsets(offsets, seat)
+    await this.#end()
+    this.#state = 'ready'
+  }
+
+  async #end(): Promise<void> {
+    const request = commitTxn(this.#settings.transactionalId, this.#producer)
+    const { code } = await this.#cluster.send(await this.#coordinator(), 'transaction', request)
+    refuse(request.apiName, code)
+  }
+
+  #hold(producer: Producer): void {
+    this.#producer = producer
+    this.#sequences.clear()
+    this.#state = 'ready'
+  }
+
+  #coordinator(): Promise<number> {
+    return this.#cluster.coordinator('transaction', this.#settings.transactionalId)
+  }
+
+  async #lookAround(problem: unknown): Promise<void> {
+    if (remedyOf(problem) === 'again') return
+    this.#cluster.forgetCoordinators()
+    if (problem instanceof NoAnswer) await this.#cluster.refresh().catch(() => undefined)
+  }
+
+  #encode(outputs: readonly Output[]): readonly PartitionOutput[] {
+    const { maxBatchBytes } = this.#settings
+    const pieces: PartitionOutput[] = []
+    for (const [topic, ofTopic] of Map.groupBy(outputs, (output) => output.topic)) {
+      for (const [partition, records] of Map.groupBy(ofTopic, (output) => output.partition)) {
+        pieces.push({ topic, partition, batches: encodeBatches(records, maxBatchBytes, true) })
+      }
+    }
+    return pieces
+  }
+
+  /** Before the first request, so that a topic seen for the first time costs no discarded transaction. */
+  async #requireLeaders(pieces: readonly PartitionOutput[]): Promise<void> {
+    const leaderless = pieces.filter(({ topic, partition }) => this.#cluster.leader(topic, partition) === null)
+    if (leaderless.length > 0) await this.#cluster.refresh([...new Set(leaderless.map(({ topic }) => topic))])
+  }
+
+  /**
+   * CONCURRENT_TRANSACTIONS means that the markers of our own last transaction are still being written: EndTxn answers
+   * before they are. Nothing was added, so it is safe to ask again, and usual back to back.
+   */
+  async #addPartitions(pieces: readonly PartitionOutput[]): Promise<void> {
+    const { transactionalId } = this.#settings
+    const request = addPartitionsToTxn(transactionalId, this.#producer, partitionsOf(pieces))
+    const until = performance.now() + MARKERS_WAIT_MS.inAll
+    const waits = new Backoff(MARKERS_WAIT_MS.first, MARKERS_WAIT_MS.last)
+    for (;;) {
+      const codes = await this.#cluster.send(await this.#coordinator(), 'transaction', request)
+      const worst = worstOf(request.apiName, codes, pieces)
+      if (worst !== CONCURRENT_TRANSACTIONS) return refuse(request.apiName, worst)
+      if (performance.now() > until) throw new KafkaRefusal(request.apiName, worst)
+      this.#markerWaits++
+      await new Promise((resolve) => setTimeout(resolve, waits.next()))
+    }
+  }
+
+  /** A request takes one batch per partition, so what did not fit in one goes in rounds, in order. */
+  async #produce(pieces: readonly PartitionOutput[]): Promise<void> {
+    const rounds = Math.max(...pieces.map(({ batches }) => batches.length))
+    for (let round = 0; round < rounds; round++) {
+      const stamped = pieces.flatMap(({ topic, partition, batches }) => {
+        const batch = batches[round]
+        return batch === undefined ? [] : [{ topic, partition, batch: this.#stamp(topic, partition, batch) }]
+      })
+      const byLeader = Map.groupBy(stamped, ({ topic, partition }) => this.#leader(topic, partition))
+      await Promise.all([...byLeader].map(([node, batches]) => this.#send(node, batches)))
+    }
+  }
+
+  #stamp(topic: string, partition: number, batch: EncodedBatch): Buffer {
+    const place = `${topic}/${partition}`
+    const sequence = this.#sequences.get(place) ?? 0
+    this.#sequences.set(place, sequenceAfter(sequence, batch.count))
+    return stamp(batch, this.#producer, sequence)
+  }
+
+  #leader(topic: string, partition: number): number {
+    const node = this.#cluster.leader(topic, partition)
+    if (node === null) throw new KafkaRefusal(`${topic}-${partition}`, LEADER_NOT_AVAILABLE)
+    return node
+  }
+
+  async #send(node: number, batches: readonly PartitionBytes[]): Promise<void> {
+    const { transactionalId, requestTimeoutMs } = this.#settings
+    const request = produce(transactionalId, requestTimeoutMs, batches)
+    const codes = await this.#cluster.send(node, 'transaction', request)
+    refuse(request.apiName, worstOf(request.apiName, codes, batches))
+  }
+
+  async #commitOffsets(offsets: ReadonlyMap<number, number>, seat: Seat): Promise<void> {
+    const { transactionalId, group, input } = this.#settings
+    const add = addOffsetsToTxn(transactionalId, this.#producer, group)
+    const added = await this.#cluster.send(await this.#coordinator(), 'transaction', add)
+    refuse(add.apiName, added.code)
+    const commit = txnOffsetCommit(transactionalId, this.#producer, seat, input, offsets)
+    const codes = await this.#cluster.send(await this.#cluster.coordinator('group', group), 'transaction', commit)
+    const asked = [...offsets.keys()].map((partition) => ({ topic: input, partition }))
+    refuse(commit.apiName, worstOf(commit.apiName, codes, asked))
+  }
+}
+
+const LEADER_NOT_AVAILABLE = 5
+const CONCURRENT_TRANSACTIONS = 51
+const OPERATION_NOT_ATTEMPTED = 55
+
+/** It may be answered otherwise later without anybody changing anything. */
+export function isPassing(error: unknown): boolean {
+  const remedy = remedyOf(error)
+  return error instanceof NoAnswer ? error.kind !== 'login' : remedy === 'again' || remedy === 'coordinator'
+}
+
+function partitionsOf(pieces: readonly PartitionOutput[]): TopicPartitions {
+  const byTopic = Map.groupBy(pieces, ({ topic }) => topic)
+  return new Map([...byTopic].map(([topic, ofTopic]) => [topic, ofTopic.map(({ partition }) => partition)]))
+}
+
+/**
+ * 0 when every partition asked about was answered for with success, else the code that says most.
+ * @throws NoAnswer when one is missing from the answer: what became of it is not known.
+ */
+function worstOf(
+  apiName: string,
+  codes: PartitionCodes,
+  asked: readonly { readonly topic: string; readonly partition: number }[],
+): number {
+  const answered = new Map(codes.map(({ topic, partition, code }) => [`${topic}/${partition}`, code]))
+  let worst = 0
+  for (const { topic, partition } of asked) {
+    const code = answered.get(`${topic}/${partition}`)
+    if (code === undefined) throw new NoAnswer('lost', `${apiName}: no answer for ${topic}-${partition}`)
+    if (code !== 0 && (worst === 0 || worst === OPERATION_NOT_ATTEMPTED)) worst = code
+  }
+  return worst
+}
