@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, rename, rm } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 
@@ -19,6 +19,7 @@ export function cacheFolder(): string {
 export async function cached(name: string, make: (folder: string) => Promise<void>): Promise<string> {
   const folder = join(cacheFolder(), name)
   if (existsSync(folder)) return folder
+  await removeLeftovers()
   const temporary = `${folder}.${randomUUID()}.part`
   await mkdir(temporary, { recursive: true })
   try {
@@ -31,4 +32,14 @@ export async function cached(name: string, make: (folder: string) => Promise<voi
     if (!existsSync(folder)) throw error
   }
   return folder
+}
+
+/** What starts that were interrupted have left; an hour is more than any download is given. */
+async function removeLeftovers(): Promise<void> {
+  const names = await readdir(cacheFolder()).catch((): string[] => [])
+  for (const name of names.filter((it) => it.endsWith('.part'))) {
+    const path = join(cacheFolder(), name)
+    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Date.now() }))
+    if (Date.now() - mtimeMs > 3_600_000) await rm(path, { recursive: true, force: true })
+  }
 }

@@ -1,17 +1,15 @@
-import { execFile, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { httpAnswers, redisAnswers } from './answers.ts'
 import { freePorts } from './free-ports.ts'
 import { aliveBrokers } from './kafka-probe.ts'
+import { runTool } from './local-process.ts'
 import type { Log } from './log.ts'
 import { StackError } from './stack-error.ts'
 import type { Stack } from './stack.ts'
 import { step } from './step.ts'
-
-const run = promisify(execFile)
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const INFRASTRUCTURE = ['kafka', 'registry', 'redis', 'jaeger'] as const
@@ -25,7 +23,7 @@ type Command = readonly [command: string, ...args: readonly string[]]
 /** Why there can be no containers, in a few words; null when there can. */
 export async function dockerRefusal(): Promise<string | null> {
   try {
-    await run('docker', ['info', '--format', '{{.ServerVersion}}'], { timeout: 5_000 })
+    await runTool('docker', ['info', '--format', '{{.ServerVersion}}'], { timeout: 5_000 })
   } catch (error) {
     const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
     return missing ? 'there is no `docker` in PATH' : 'Docker does not answer'
@@ -36,7 +34,7 @@ export async function dockerRefusal(): Promise<string | null> {
 async function composeCommand(): Promise<Command | null> {
   const candidates: readonly Command[] = [['docker', 'compose'], ['docker-compose']]
   for (const [command, ...args] of candidates) {
-    const runs = await run(command, [...args, 'version']).then(
+    const runs = await runTool(command, [...args, 'version']).then(
       () => true,
       () => false,
     )
@@ -100,13 +98,13 @@ async function composeUp(
   const endNow = () => void spawnSync(command, end, { env, stdio: 'ignore' })
   process.once('exit', endNow)
   const down = async () => {
-    await run(command, end, { env })
+    await runTool(command, end, { env })
     process.off('exit', endNow)
   }
   log('  containers: starting (the first time, images are fetched, which takes some minutes)')
   try {
-    await run(command, end, { env })
-    await run(command, [...compose, 'up', '--detach', ...INFRASTRUCTURE], { env, maxBuffer: 16 * 1024 * 1024 })
+    await runTool(command, end, { env })
+    await runTool(command, [...compose, 'up', '--detach', ...INFRASTRUCTURE], { env })
   } catch (error) {
     await down()
     throw new StackError(`the containers did not start (${lastLineOf(error)})`)

@@ -1,10 +1,7 @@
-import { execFile } from 'node:child_process'
 import { access, constants } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
-import { promisify } from 'node:util'
+import { runTool } from './local-process.ts'
 import { StackError } from './stack-error.ts'
-
-const run = promisify(execFile)
 
 const INSTALL_JAVA = 'install Java 17 or newer (Debian, Ubuntu: openjdk-17-jre-headless; macOS: brew install openjdk)'
 const INSTALL_MAVEN = 'install Maven (Debian, Ubuntu: maven; macOS: brew install maven)'
@@ -20,7 +17,7 @@ export function java(): Promise<string> {
 async function findJava(): Promise<string> {
   const home = process.env['JAVA_HOME']
   const command = home === undefined || home === '' ? 'java' : join(home, 'bin', 'java')
-  const version = await run(command, ['-version']).then(
+  const version = await runTool(command, ['-version']).then(
     ({ stderr }) => /version "(\d+)/.exec(stderr)?.[1],
     () => undefined,
   )
@@ -43,7 +40,7 @@ const noMaven = (): StackError => new StackError(`\`mvn\` is not in PATH: ${INST
 export async function maven(args: readonly string[]): Promise<void> {
   await java()
   try {
-    await run('mvn', ['--batch-mode', '--quiet', ...args], { maxBuffer: 16 * 1024 * 1024 })
+    await runTool('mvn', ['--batch-mode', '--quiet', ...args])
   } catch (error) {
     if (isMissing(error)) throw noMaven()
     throw new StackError(`\`mvn ${args.join(' ')}\` failed:\n${outputOf(error)}`)

@@ -1,13 +1,10 @@
-import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { copyFile, cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { promisify } from 'node:util'
 import { cached } from './cache.ts'
 import { java, maven } from './java.ts'
+import { runTool } from './local-process.ts'
 import type { Log } from './log.ts'
-
-const run = promisify(execFile)
 
 const POM = join(import.meta.dirname, 'pom.xml')
 
@@ -55,7 +52,7 @@ async function format(jars: string, template: string): Promise<void> {
     }),
   )
   const tool = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-cp', join(jars, '*'), 'kafka.tools.StorageTool']
-  await run(await java(), [...tool, 'format', `--cluster-id=${CLUSTER_ID}`, `--config=${config}`])
+  await runTool(await java(), [...tool, 'format', `--cluster-id=${CLUSTER_ID}`, `--config=${config}`])
 }
 
 /**

@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import type { ChildProcess, ExecFileOptions } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync } from 'node:fs'
+import { promisify } from 'node:util'
 
 /** A server of the local stack; its output goes to `logFile`. */
 export type LocalProcess = {
@@ -14,7 +15,9 @@ export type LocalProcess = {
   readonly kill: () => Promise<void>
 }
 
-const running = new Set<LocalProcess>()
+const execute = promisify(execFile)
+
+const running = new Set<{ readonly pid: number }>()
 process.on('exit', () => {
   for (const { pid } of running) signal(pid, 'SIGKILL')
 })
@@ -51,6 +54,24 @@ export async function startProcess(
   })
   child.unref()
   return started
+}
+
+/** Runs a program to its end and gives its output; rejects like execFile. It does not outlive an exit of ours. */
+export async function runTool(
+  command: string,
+  args: readonly string[],
+  options: ExecFileOptions = {},
+): Promise<{ readonly stdout: string; readonly stderr: string }> {
+  const done = execute(command, [...args], { ...options, encoding: 'utf8', maxBuffer: 16 * 1024 * 1024 })
+  const { pid } = done.child
+  if (pid === undefined) return done
+  const tool = { pid }
+  running.add(tool)
+  try {
+    return await done
+  } finally {
+    running.delete(tool)
+  }
 }
 
 /** The last lines of a log, for an error message. */

@@ -1,13 +1,10 @@
-import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { cached } from './cache.ts'
+import { runTool } from './local-process.ts'
 import type { Log } from './log.ts'
 import { StackError } from './stack-error.ts'
-
-const run = promisify(execFile)
 
 const INSTALL = 'install Redis 7 or newer or Valkey (Debian, Ubuntu: redis-server; macOS: brew install redis)'
 
@@ -33,7 +30,7 @@ async function findBinary(log: Log): Promise<RedisBinary> {
 
 /** Why it cannot be used; null when it can. Functions came with Redis 7; every Valkey has them. */
 async function refusalOf(command: string, env = process.env): Promise<string | null> {
-  const version = await run(command, ['--version'], { env }).then(
+  const version = await runTool(command, ['--version'], { env }).then(
     ({ stdout }) => /\bv=(\d+)\.(\d+)/.exec(stdout),
     () => null,
   )
@@ -64,17 +61,17 @@ async function unpacked(refused: string, log: Log): Promise<RedisBinary> {
 
 /** Downloads the server and what it needs that is not installed. Nothing is installed. */
 async function unpack(folder: string): Promise<void> {
-  const simulated = await run('apt-get', ['install', '--simulate', '--no-install-recommends', 'redis-server'])
+  const simulated = await runTool('apt-get', ['install', '--simulate', '--no-install-recommends', 'redis-server'])
   const needed = [...simulated.stdout.matchAll(/^Inst (\S+)/gm)].map(([, name]) => name ?? '')
   const names = [...new Set(['redis-server', 'redis-tools', ...needed])]
   const packages = join(folder, 'packages')
   await mkdir(packages)
-  await run('apt-get', ['download', ...names], { cwd: packages })
-  for (const file of await readdir(packages)) await run('dpkg', ['-x', join(packages, file), join(folder, 'root')])
+  await runTool('apt-get', ['download', ...names], { cwd: packages })
+  for (const file of await readdir(packages)) await runTool('dpkg', ['-x', join(packages, file), join(folder, 'root')])
 }
 
 const runs = (command: string): Promise<boolean> =>
-  run(command, ['--version']).then(
+  runTool(command, ['--version']).then(
     () => true,
     () => false,
   )

@@ -1,16 +1,14 @@
-import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { httpAnswers } from './answers.ts'
 import { cached } from './cache.ts'
 import { freePorts } from './free-ports.ts'
 import { java, maven } from './java.ts'
 import { silent } from './log.ts'
 import type { Log } from './log.ts'
-import { lastLines, startProcess } from './local-process.ts'
+import { lastLines, runTool, startProcess } from './local-process.ts'
 import type { LocalProcess } from './local-process.ts'
 import { StackError } from './stack-error.ts'
 
@@ -19,8 +17,6 @@ const VERSION = '3.0.9'
 /** Later releases of the plugin first read the artifact’s parent, which is not published. */
 const DEPENDENCY_PLUGIN = 'org.apache.maven.plugins:maven-dependency-plugin:2.10'
 const START_TIMEOUT_MS = 90_000
-
-const run = promisify(execFile)
 
 export type RegistryOptions = {
   /** 0, the default, takes a free one. */
@@ -67,7 +63,7 @@ async function fetchApicurio(folder: string): Promise<void> {
     `-DoutputDirectory=${folder}`,
   ])
   const archive = join(folder, `apicurio-registry-app-${VERSION}-all.tar.gz`)
-  await run('tar', ['-xzf', archive, '-C', folder])
+  await runTool('tar', ['-xzf', archive, '-C', folder])
   await rm(archive)
 }
 
