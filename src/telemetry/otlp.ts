@@ -24,8 +24,8 @@ export type ServiceConfig = {
 
 /** An export that takes longer has failed, milliseconds. Short, since it also bounds how long an exit is held up. */
 export const EXPORT_TIMEOUT_MS = 3000
-/** One request under way and one more after its time is up; what comes on top fails at once instead of piling up. */
-const CONCURRENT_EXPORTS = 4
+/** Usually one is under way; closing sends a whole queue at once. What comes on top fails instead of piling up. */
+const CONCURRENT_EXPORTS = 10
 
 export function otlpExporter({ endpoint, protocol, headers }: OtlpConfig): SpanExporter {
   const options = {
