@@ -1,3 +1,4 @@
+import { isSeq } from 'yaml'
 import type { Calibration, CalibrationTable } from '../decision/calibration.ts'
 import { digestOf } from './digest.ts'
 import { Fields, isWhole, list, share, text, type Reader } from './fields.ts'
@@ -69,17 +70,14 @@ const points: Reader<readonly Point[]> = (source, value) => {
     previous = found
     return found
   }
-  const found = list(inOrder, { min: 1, max: 10_000 })(source, value)
-  if (found?.length === 1) return source.report(value.offset, `${value.name} has one entry`, 'At least two are needed.')
-  return found
+  return list(inOrder, { min: 2, max: 2_000 })(source, value)
 }
 
 const point: Reader<Point> = (source, value) => {
-  const pair = list(share, { max: 2 })(source, value)
-  if (pair === undefined) return undefined
-  const [raw, calibrated] = pair
-  if (raw !== undefined && calibrated !== undefined) return [raw, calibrated]
-  return source.report(value.offset, 'a point needs two numbers', 'Write `[raw, calibrated]`, both from 0 to 1.')
+  if (isSeq(value.node) && value.node.items.length !== 2)
+    return source.report(value.offset, 'a point needs two numbers', 'Write `[raw, calibrated]`, both from 0 to 1.')
+  const [raw, calibrated] = list(share, { max: 2 })(source, value) ?? []
+  return raw === undefined || calibrated === undefined ? undefined : [raw, calibrated]
 }
 
 /** A falling table would turn a surer model into a less trusted one. */

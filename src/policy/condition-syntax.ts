@@ -1,6 +1,5 @@
 import { serialize, type ASTNode } from '@marcbachmann/cel-js'
 import { sentence, suggestion } from './nearest.ts'
-import { parseDuration } from './duration.ts'
 
 /** What is wrong in a condition; `offset` counts characters from its start. */
 export type ConditionProblem = { readonly offset: number; readonly message: string; readonly hint: string }
@@ -126,6 +125,9 @@ function hasComprehension(root: ASTNode): boolean {
   return found
 }
 
+/** A part of what CEL allows, which every implementation reads alike. */
+const CEL_DURATION = /^(?:\d{1,9}(?:h|ms|m|s))+$/u
+
 /** RFC 3339 with a zone, so that it never depends on where Sluice runs. */
 const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/u
 
@@ -136,8 +138,7 @@ function literalProblems(
 ): readonly ConditionProblem[] {
   const [written] = args
   const text = written?.op === 'value' && typeof written.args === 'string' ? written.args : null
-  if (name === 'duration')
-    return text !== null && parseDuration(text) !== null && !text.endsWith('d') ? [] : [DURATION(offset)]
+  if (name === 'duration') return text !== null && CEL_DURATION.test(text) ? [] : [DURATION(offset)]
   return text !== null && RFC_3339.test(text) && !Number.isNaN(Date.parse(text)) ? [] : [TIMESTAMP(offset)]
 }
 

@@ -98,13 +98,16 @@ function parseProblem(text: string, { code, summary, range }: ParseError): Condi
   const offset = range?.start ?? 0
   if (code === 'limit_exceeded')
     return { offset, message: 'the condition is too large', hint: 'Split it into several rules.' }
+  if (code === 'invalid_macro_argument')
+    return { offset, message: 'the name of a variable is missing here', hint: 'Write `["a", "b"].exists(x, ...)`.' }
+  if (code === 'newline_in_string' || code.startsWith('unterminated'))
+    return { offset, message: 'a text is not closed', hint: 'End it with the quote it starts with.' }
   if (text.slice(offset).trim() === '')
-    return { offset, message: 'the condition ends too early', hint: 'Write what is missing, perhaps a bracket.' }
+    return { offset: text.trimEnd().length, message: 'the condition ends too early', hint: 'Write what is missing.' }
   const word = /^(?:\w+|[=&|]+|.)/su.exec(text.slice(offset))?.[0] ?? ''
   const meant = FOREIGN.get(word)
   if (meant !== undefined) return { offset, message: `\`${word}\` is not CEL`, hint: `Write \`${meant}\`.` }
-  const detail =
-    code.startsWith('un') && !code.startsWith('unterminated') ? `\`${word}\` is not expected here` : lowerFirst(summary)
+  const detail = code.startsWith('unexpected') ? `\`${word}\` is not expected here` : lowerFirst(summary)
   return { offset, message: `the condition is not valid CEL: ${detail}`, hint: CEL_HINT }
 }
 

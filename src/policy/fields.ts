@@ -85,9 +85,17 @@ export const list =
       return source.report(value.offset, `${value.name} must be a list`, 'Write `[a, b]`, or one `- item` a line.')
     const { items } = value.node
     if (items.length < min)
-      return source.report(value.offset, `${value.name} is empty`, 'Name at least one, or leave it out.')
+      return source.report(
+        value.offset,
+        `${value.name} has ${items.length} ${items.length === 1 ? 'entry' : 'entries'}`,
+        `At least ${min} must be there.`,
+      )
     if (items.length > max)
-      source.report(value.offset, `${value.name} has ${items.length} entries`, `At most ${max} are allowed.`)
+      source.report(
+        value.offset,
+        `${value.name} has ${items.length} ${items.length === 1 ? 'entry' : 'entries'}`,
+        `At most ${max} are allowed.`,
+      )
     return (items as (Node | null)[])
       .slice(0, max)
       .map((node) => read(source, itemOf(value, node)))
@@ -96,7 +104,7 @@ export const list =
 
 function itemOf({ name, offset }: Value, node: Node | null): Value {
   const start = node === null ? offset : startOf(node)
-  return { name: `an entry of ${name}`, keyOffset: start, offset: start, node }
+  return { name: name.startsWith('an entry') ? name : `an entry of ${name}`, keyOffset: start, offset: start, node }
 }
 
 /** What the core schema of YAML 1.2 makes of a scalar. */

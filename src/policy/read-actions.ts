@@ -9,12 +9,14 @@ const UNDO: readonly Undo[] = ['reversible', 'compensable', 'irreversible']
 /** The names of all actions, also of those with a mistake in them, so that filters can be checked, and their rules. */
 export type Actions = { readonly names: ReadonlySet<string>; readonly rules: ReadonlyMap<string, ActionRule> }
 
+const someEntries: Reader<ReadonlyMap<string, Value>> = (source, value) => {
+  const entries = entriesOf(source, value)
+  return entries?.size === 0 ? source.report(value.offset, `${value.name} is empty`, 'Name at least one.') : entries
+}
+
 export function readActions(source: Source, root: Fields, auditShare: number): Actions {
   const hint = 'Name every action that may be decided, with how it can be undone.'
-  const written = root.required('actions', entriesOf, hint) ?? new Map<string, Value>()
-  const place = root.get('actions')
-  if (place?.node !== null && place !== undefined && written.size === 0)
-    source.report(place.offset, '`actions` is empty', 'Name at least one action.')
+  const written = root.required('actions', someEntries, hint) ?? new Map<string, Value>()
   const rules = new Map<string, ActionRule>()
   for (const [name, value] of written) {
     if (!(ACTION.test(name) && name.length <= 128))

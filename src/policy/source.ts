@@ -48,7 +48,7 @@ export function parseSource(text: string, file: string): Parsed {
   const lines = new LineCounter()
   const source = new Source(text, file, lines)
   const document = parseQuietly(text, lines)
-  if (document === null) {
+  if (document === null || document.errors.some(({ code }) => code === 'RESOURCE_EXHAUSTION')) {
     source.report(0, 'the file is nested too deeply to be read', 'No setting needs more than a few levels.')
     return { kind: 'problems', problems: source.problems }
   }
@@ -81,7 +81,7 @@ function parseQuietly(text: string, lineCounter: LineCounter): Document.Parsed |
       uniqueKeys: false,
       stringKeys: true,
       prettyErrors: false,
-      logLevel: 'silent',
+      logLevel: 'error',
       resolveKnownTags: false,
     })
   } catch {
@@ -102,13 +102,19 @@ const SYNTAX_HINTS: ReadonlyMap<ErrorCode, string> = new Map([
 ])
 const TAG_HINT = 'A text that starts with `!` needs quotes, or a block that starts with `|`; tags are not used here.'
 
+const SYNTAX_MESSAGES: ReadonlyMap<ErrorCode, string> = new Map([
+  ['MULTIPLE_DOCS', 'the file holds more than one document'],
+  ['NON_STRING_KEY', 'a key must be a text'],
+])
+
 function reportSyntax(source: Source, document: Document.Parsed): void {
-  for (const { pos, code, message } of [...document.errors, ...document.warnings]) {
+  const errors = [...document.errors, ...document.warnings]
+  for (const { pos, code, message } of errors) {
     const hint = code === 'TAG_RESOLVE_FAILED' ? TAG_HINT : SYNTAX_HINTS.get(code)
-    source.report(pos[0], `this is not valid YAML: ${lowerFirst(message)}`, hint ?? 'Check the lines around it.')
+    const words = SYNTAX_MESSAGES.get(code) ?? `this is not valid YAML: ${lowerFirst(message)}`
+    source.report(pos[0], words, hint ?? 'Check the lines around it.')
   }
-  if (document.errors.length + document.warnings.length > 0) return
-  visit(document, { Node: (_key, node) => reportIndirection(source, node) })
+  if (errors.length === 0) visit(document, { Node: (_key, node) => reportIndirection(source, node) })
 }
 
 function reportIndirection(source: Source, node: Node): void {
