@@ -123,28 +123,36 @@ export function tracePage(trace: Trace, isKept: (traceId: string) => boolean): H
 }
 
 function decisionCard({ attributes }: Span): Html {
-  const get = (name: string): string => shown(attributes[name] ?? '–')
-  const facts: readonly (readonly [string, string])[] = [
-    ['decision', get(DECISION.id)],
-    ['action', get(DECISION.action)],
-    ['confidence', `${get(DECISION.confidenceRaw)} → ${get(DECISION.confidenceCalibrated)}`],
-    ['margin', get(DECISION.margin)],
-    ['policy', `${get(DECISION.policyName)} @ ${get(DECISION.policyVersion)}`],
-    ['mode', get(DECISION.mode)],
-  ]
+  const facts = CARD.map(([label, names]) => {
+    const values = names.map((name) => attributes[name]).filter((it) => it !== undefined)
+    return { label, value: values.map(shown).join(label === 'confidence' ? ' → ' : ' @ ') }
+  }).filter(({ value }) => value !== '')
   return html`<section class="card">
-    <p>${badge(shown(attributes[DECISION.route] ?? 'dead letter'))} <code>${get(DECISION.code)}</code></p>
+    <p>
+      ${badge(shown(attributes[DECISION.route] ?? 'dead letter'))}
+      <code>${shown(attributes[DECISION.code] ?? '')}</code>
+    </p>
     <dl>
       ${facts.map(
-        ([name, value]) =>
+        ({ label, value }) =>
           html`<div>
-            <dt>${name}</dt>
+            <dt>${label}</dt>
             <dd>${value}</dd>
           </div>`,
       )}
     </dl>
   </section>`
 }
+
+/** What a card shows, where the span has it. */
+const CARD: readonly (readonly [label: string, attributes: readonly string[]])[] = [
+  ['decision', [DECISION.id]],
+  ['action', [DECISION.action]],
+  ['confidence', [DECISION.confidenceRaw, DECISION.confidenceCalibrated]],
+  ['margin', [DECISION.margin]],
+  ['policy', [DECISION.policyName, DECISION.policyVersion]],
+  ['mode', [DECISION.mode]],
+]
 
 const axis = ({ durationMs }: Waterfall): Html =>
   html`<div class="axis">

@@ -66,7 +66,7 @@ summary:hover, details[open] > summary { background: var(--hover) }
 .lane { position: relative; height: 100%; background: linear-gradient(90deg, var(--line) 1px, transparent 1px) 0 0 / 25% 100% }
 .bar { position: absolute; top: 0.6rem; height: 0.9rem; min-width: 3px; border-radius: 3px }
 .ms { position: absolute; top: 0.3rem; padding: 0 0.4rem; font-size: 0.85rem; color: var(--quiet); font-variant-numeric: tabular-nums; white-space: nowrap }
-.error { margin-left: 0.5rem; font-size: 0.8rem; color: light-dark(#b3222d, #ff8f97) }
+b.error { margin-left: 0.5rem; font-size: 0.8rem; color: light-dark(#b3222d, #ff8f97) }
 details.error .bar { outline: 2px solid light-dark(#b3222d, #ff8f97) }
 .attributes { border-collapse: collapse; margin: 0.25rem 1rem 0.75rem 2rem; font-size: 0.92rem }
 .attributes th { text-align: left; font-weight: 400; color: var(--quiet); padding: 0.1rem 1.25rem 0.1rem 0; vertical-align: top; white-space: nowrap }
