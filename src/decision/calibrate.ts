@@ -2,8 +2,13 @@ import type { CalibrationTable } from './calibration.ts'
 
 type Points = CalibrationTable['points']
 
-/** The calibrated score of `raw`: linear between two points, constant outside. Never falls when `raw` rises. */
-export function calibrate(points: Points, raw: number): number {
+/**
+ * The calibrated score of `raw`: linear between two points, constant outside; never falls when `raw` rises. Rounded to 12
+ * decimals, so that a threshold which lies on the line is reached in spite of binary fractions.
+ */
+export const calibrate = (points: Points, raw: number): number => Math.round(interpolate(points, raw) * 1e12) / 1e12
+
+function interpolate(points: Points, raw: number): number {
   const above = firstAbove(points, raw)
   const left = points[above - 1]
   const right = points[above]

@@ -1,0 +1,250 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { CODES } from '../../src/decision/codes.ts'
+import { decide, wouldExecute } from '../../src/decision/decide.ts'
+import { explain } from '../../src/decision/explain.ts'
+import type { Facts } from '../../src/decision/facts.ts'
+import type { Policy } from '../../src/decision/policy.ts'
+import { recompute } from '../../src/decision/recompute.ts'
+import { strictness } from '../../src/decision/route.ts'
+import { likelyInputs, wildInputs } from './arbitraries.ts'
+import type { Inputs } from './arbitraries.ts'
+import { sampleOrder, sampleRule } from './samples.ts'
+
+const anyInputs = fc.oneof(likelyInputs, wildInputs)
+const always = <T>(arbitrary: fc.Arbitrary<T>, law: (it: T) => void, numRuns = 1500) =>
+  fc.assert(
+    fc.property(arbitrary, (it) => {
+      law(it)
+    }),
+    { numRuns },
+  )
+const routeOf = (inputs: Inputs) => decide(...inputs).route
+const bytes = (value: unknown) =>
+  JSON.stringify(value, (_, it: unknown) => (typeof it === 'number' && !Number.isFinite(it) ? `${it}` : it))
+
+describe('every decision', () => {
+  it('is made of its inputs alone: the same input gives the same bytes', () => {
+    always(anyInputs, (inputs) => expect(bytes(decide(...inputs))).toBe(bytes(decide(...structuredCopy(inputs)))), 1000)
+  })
+
+  it('takes any event without an exception, and can be explained in 100 columns of plain text', () => {
+    always(
+      wildInputs,
+      (inputs) => {
+        const lines = explain(decide(...inputs)).split('\n')
+        expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(100)
+        // oxlint-disable-next-line no-control-regex -- control characters are what must not be there
+        expect(lines.join('')).not.toMatch(/[\u0000-\u001F\u007F-\u009F]/)
+      },
+      1000,
+    )
+  })
+
+  it('goes by its strictest finding, and its findings are in order', () => {
+    const families = [...new Set(Object.keys(CODES).map((code) => code.split('.')[0]))]
+    const rank = (code: string) => families.indexOf(code.startsWith('policy.') ? 'rule' : code.split('.')[0])
+    always(anyInputs, (inputs) => {
+      const { route, code, findings } = decide(...inputs)
+      const ranks = findings.map((it) => [-strictness(it.route), rank(it.code)] as const)
+      expect(ranks).toEqual(ranks.toSorted(([a, b], [c, d]) => a - c || b - d))
+      expect(findings[0]).toMatchObject({ route, code })
+    })
+  })
+
+  it('recomputes to the equal verdict from its own record', () => {
+    always(
+      anyInputs,
+      (inputs) => {
+        const [, , policy, calibration] = inputs
+        expect(recompute(structuredClone(decide(...inputs)), policy, calibration)).toEqual({
+          equal: true,
+          differences: [],
+        })
+      },
+      1000,
+    )
+  })
+
+  it('says what would have changed it, or that this cannot be told', () => {
+    always(anyInputs, (inputs) => {
+      const { route, changes, findings, score } = decide(...inputs)
+      if (route === 'execute') return expect(changes).toBeNull()
+      if (changes === null) return expect(score.calibrated === null || score.execute === null).toBe(true)
+      expect(strictness(changes.route)).toBeLessThan(strictness(route))
+      const rest = findings.filter(({ code }) => !changes.without.includes(code))
+      expect(rest.every((it) => strictness(it.route) <= strictness(changes.route))).toBe(true)
+    })
+  })
+})
+
+describe('an execution', () => {
+  const executed = (check: (verdict: ReturnType<typeof decide>, inputs: Inputs) => void, from = anyInputs) => {
+    let seen = 0
+    always(
+      from,
+      (inputs) => {
+        const verdict = decide(...inputs)
+        if (verdict.route !== 'execute') return
+        seen++
+        check(verdict, inputs)
+      },
+      3000,
+    )
+    expect(seen, 'executions among the samples').toBeGreaterThan(100)
+  }
+
+  it('has a sufficient score and nothing stricter', () => {
+    executed(({ findings, score }) => {
+      expect(findings.map(({ code }) => code)).toContain('confidence.sufficient')
+      expect(findings.every(({ route }) => route === 'execute')).toBe(true)
+      expect(score.calibrated).toBeGreaterThanOrEqual(score.execute ?? Number.NaN)
+    })
+  })
+
+  it('is never irreversible, unkeyed, repeated, or out of time', () => {
+    executed(({ undo, source, facts, event, notAfter }) => {
+      expect(undo).not.toBe('irreversible')
+      expect(source.keyed).toBe(true)
+      expect(facts.first).toBeNull()
+      expect(event.expiresAt ?? Infinity).toBeGreaterThan(facts.now)
+      expect(notAfter).toBeGreaterThan(facts.now)
+      expect(notAfter).toBeLessThanOrEqual(event.expiresAt ?? Infinity)
+    })
+  })
+
+  it('holds a place in every execution limit of its action', () => {
+    executed(({ event, facts }, [, , policy]) => {
+      for (const limit of policy.limits) {
+        if (limit.count !== 'executions' || limit.actions?.has(event.action) === false) continue
+        expect(facts.counters.find((it) => it.limit === limit.id)?.granted).toBe(true)
+      }
+    })
+  })
+
+  it('without trustworthy state is of a stateless action that no limit and no context covers', () => {
+    const degraded = likelyInputs.map(([received, facts, policy, calibration]): Inputs => {
+      const state = facts.state === 'ok' ? 'unavailable' : facts.state
+      return [received, { ...facts, state }, policy, calibration]
+    })
+    executed(({ mode, event }, [, , policy]) => {
+      expect(mode).toBe('degraded')
+      expect(policy.actions.get(event.action)?.stateless).toBe(true)
+      expect([...policy.limits, ...policy.context].filter(({ actions }) => actions?.has(event.action) ?? true)).toEqual(
+        [],
+      )
+    }, degraded)
+  })
+
+  it('is what wouldExecute foretold', () => {
+    executed((_, [received, facts, policy, calibration]) => {
+      const unasked: Facts = { ...facts, counters: facts.counters.map((it) => ({ ...it, granted: null })) }
+      expect(wouldExecute(received, unasked, policy, calibration)).toBe(true)
+    })
+  })
+})
+
+describe('a decision never becomes less strict', () => {
+  const isNoLooser = (worse: Inputs, better: Inputs) =>
+    expect(strictness(routeOf(worse))).toBeGreaterThanOrEqual(strictness(routeOf(better)))
+
+  it('when confidence falls', () => {
+    const unit = fc.double({ min: 0, max: 1, noNaN: true })
+    const at = ([received, ...rest]: Inputs, confidence: number): Inputs => [
+      { ...received, event: { ...received.event, confidence } },
+      ...rest,
+    ]
+    always(
+      fc.tuple(anyInputs, unit, unit),
+      ([inputs, a, b]) => isNoLooser(at(inputs, Math.min(a, b)), at(inputs, Math.max(a, b))),
+      3000,
+    )
+  })
+
+  const withFacts =
+    (change: (facts: Facts) => Partial<Facts>) =>
+    ([received, facts, ...rest]: Inputs): Inputs => [received, { ...facts, ...change(facts) }, ...rest]
+  const withPolicy =
+    (change: (policy: Policy) => Partial<Policy>) =>
+    ([received, facts, policy, calibration]: Inputs): Inputs => [
+      received,
+      facts,
+      { ...policy, ...change(policy) },
+      calibration,
+    ]
+
+  it.each<[string, (inputs: Inputs) => Inputs]>([
+    ['a kill switch is thrown', withFacts(({ control }) => ({ control: [...control, sampleOrder()] }))],
+    [
+      'a route is forced',
+      withFacts(({ control }) => ({ control: [...control, sampleOrder({ kind: 'force', route: 'review' })] })),
+    ],
+    [
+      'execution is "forced"',
+      withFacts(({ control }) => ({ control: [...control, sampleOrder({ kind: 'force', route: 'execute' })] })),
+    ],
+    ['an exemption ends', withFacts(({ control }) => ({ control: control.filter(({ kind }) => kind !== 'exempt') }))],
+    [
+      'it is a repeat',
+      withFacts(() => ({ first: { decisionId: 'a:0:1', digest: '00112233445566778899aabbccddeeff' } })),
+    ],
+    [
+      'counters rise',
+      withFacts(({ counters }) => ({
+        counters: counters.map((it) => ({ ...it, before: it.before + 5, after: it.after + 5 })),
+      })),
+    ],
+    [
+      'a place is refused',
+      withFacts(({ counters }) => ({ counters: counters.map((it) => ({ ...it, granted: false })) })),
+    ],
+    [
+      'the record has no key',
+      ([received, ...rest]) => [{ ...received, source: { ...received.source, keyed: false } }, ...rest],
+    ],
+    [
+      'the event has expired',
+      ([received, facts, ...rest]) => [
+        { ...received, event: { ...received.event, expiresAt: facts.now } },
+        facts,
+        ...rest,
+      ],
+    ],
+    [
+      'a rule is added',
+      withPolicy(({ rules }) => ({
+        rules: [...rules, sampleRule('new', { evaluate: () => ({ kind: 'value', holds: true }) })],
+      })),
+    ],
+    [
+      'a permissive rule is added',
+      withPolicy(({ rules }) => ({
+        rules: [...rules, sampleRule('new', { route: 'execute', evaluate: () => ({ kind: 'value', holds: true }) })],
+      })),
+    ],
+    [
+      'a failing rule is added',
+      withPolicy(({ rules }) => ({
+        rules: [...rules, sampleRule('new', { evaluate: () => ({ kind: 'failed', why: 'x' }) })],
+      })),
+    ],
+  ])('when %s', (_, worsen) => {
+    always(anyInputs, (inputs) => isNoLooser(worsen(inputs), inputs), 1500)
+  })
+
+  it('from execute, when state goes away or is lost and something needs it', () => {
+    always(fc.tuple(likelyInputs, fc.constantFrom('unavailable' as const, 'lost' as const)), ([inputs, state]) => {
+      const worse = withFacts(() => ({ state }))(inputs)
+      const isExecuted = routeOf(worse) === 'execute'
+      if (isExecuted) expect(routeOf(withFacts(() => ({ state: 'ok' }))(inputs))).toBe('execute')
+    })
+  })
+})
+
+/** The data copied, the policy's functions kept. */
+const structuredCopy = ([received, facts, policy, calibration]: Inputs): Inputs => [
+  structuredClone(received),
+  structuredClone(facts),
+  policy,
+  structuredClone(calibration),
+]
