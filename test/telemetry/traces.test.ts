@@ -7,6 +7,7 @@ import { createLogger } from '../../src/telemetry/logs.ts'
 import { openTelemetry } from '../../src/telemetry/open-telemetry.ts'
 import { openTracing } from '../../src/telemetry/open-tracing.ts'
 import { traceparent } from '../../src/telemetry/trace-link.ts'
+import { countingCollector } from './collector.ts'
 import { TIMES, TOPICS, decided, recordAt, setAside, verdictOn } from './fixture.ts'
 
 const open: (() => Promise<void>)[] = []
@@ -120,15 +121,30 @@ describe('the whole way of one event is one trace', () => {
 })
 
 test('closing delivers a full queue', async () => {
-  const url = await startServer(5000)
-  const telemetry = startTelemetry(url)
+  const collector = await countingCollector()
+  open.push(collector.close)
+  const telemetry = startTelemetry(collector.url, 'http/json')
   const batch = Array.from({ length: 1000 }, (_, offset) => {
     const record = recordAt(offset)
     return decided(telemetry.tracer, record, verdictOn(record, 'review'))
   })
   telemetry.observer.committed(batch, TIMES)
   await telemetry.close()
-  expect(await tracesOf(url, 'route=review&limit=1000')).toHaveLength(1000)
+  expect(collector.spans()).toBe(4002)
+})
+
+test('numbers keep their sign and size through protobuf', () => {
+  const read = (hex: string): unknown => decodeTraces(Buffer.from(hex, 'hex'))
+  // resourceSpans, resource, attributes, value, then intValue (field 3).
+  const nested = (int: string): string => {
+    const wrap = (tag: string, body: string): string => tag + (body.length / 2).toString(16).padStart(2, '0') + body
+    return wrap('0a', wrap('0a', wrap('0a', wrap('12', `18${int}`))))
+  }
+  const intOf = (int: string): unknown => JSON.stringify(read(nested(int))).replace(/^.*"intValue":(-?\d+).*$/, '$1')
+  expect(intOf('07')).toBe('7')
+  expect(intOf('ffffffffffffffffff01')).toBe('-1')
+  expect(intOf('c0c4ffffffffffffff01')).toBe('-7616')
+  expect(intOf('ffffffffffffff0f')).toBe(String(2 ** 53 - 1))
 })
 
 describe('pages', () => {

@@ -5,28 +5,33 @@ import type { AttributeValue, Span } from './span.ts'
 /** OTLP's JSON form of a trace export request; fields not named here are passed over, as the protocol demands. */
 const id = (chars: number) => z.string().length(chars).toLowerCase()
 const nanos = z.union([z.string(), z.number()]).transform((it) => Number(BigInt(it) / 1000n) / 1000)
-const whole = z.union([z.string(), z.number()]).transform(Number)
-
-const anyValue: z.ZodType<AttributeValue> = z.lazy(() =>
-  z
-    .looseObject({
-      stringValue: z.string().optional(),
-      boolValue: z.boolean().optional(),
-      intValue: whole.optional(),
-      doubleValue: z.union([z.number(), z.string()]).optional(),
-      bytesValue: z.string().optional(),
-      arrayValue: z.looseObject({ values: z.array(anyValue).default([]) }).optional(),
-    })
-    .transform(
-      (it) =>
-        it.stringValue ?? it.boolValue ?? it.intValue ?? it.doubleValue ?? it.arrayValue?.values ?? it.bytesValue ?? '',
-    ),
-)
-
+/** Attribute lists are most of a request, and read by hand: a schema's unions cost ten times as much. */
 const attributes = z
-  .array(z.looseObject({ key: z.string(), value: anyValue.default('') }))
+  .array(z.unknown())
   .default([])
-  .transform((all) => Object.fromEntries(all.map(({ key, value }) => [key, value])))
+  .transform((all) => Object.fromEntries(all.map(attributeOf)))
+
+function attributeOf(attribute: unknown): readonly [string, AttributeValue] {
+  const { key, value } = isObject(attribute) ? attribute : {}
+  return [String(key), valueOf(value, 0)]
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null
+
+/** One AnyValue; an int64 may come as text. Maps inside values are passed over. */
+function valueOf(any: unknown, depth: number): AttributeValue {
+  if (!isObject(any) || depth > 8) return ''
+  const { stringValue, boolValue, intValue, doubleValue, arrayValue, bytesValue } = any
+  if (typeof stringValue === 'string') return stringValue
+  if (typeof boolValue === 'boolean') return boolValue
+  if (intValue !== undefined) return Number(intValue)
+  if (doubleValue !== undefined) return Number(doubleValue)
+  if (isObject(arrayValue)) return listOf(arrayValue['values']).map((it) => valueOf(it, depth + 1))
+  return typeof bytesValue === 'string' ? bytesValue : ''
+}
+
+const listOf = (values: unknown): readonly unknown[] => (Array.isArray(values) ? values : [])
 
 const span = z.looseObject({
   traceId: id(32),

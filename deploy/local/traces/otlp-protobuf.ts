@@ -61,8 +61,8 @@ function readMessage(wire: Wire, fields: Fields, depth: number): Message {
   const message: Message = {}
   while (!wire.atEnd) {
     const tag = wire.varint()
-    const field = fields.get(Number(tag >> 3n))
-    const type = Number(tag & 7n)
+    const field = fields.get(Math.floor(tag / 8))
+    const type = tag % 8
     if (field === undefined) wire.skip(type)
     else put(message, field, readValue(wire, field.kind, type, depth))
   }
@@ -99,8 +99,8 @@ const SCALARS: Readonly<Record<Exclude<Kind, Fields>, Reader>> = {
   hex: text('hex'),
   base64: text('base64'),
   nanos: { type: 1, read: (wire) => wire.fixed64().toString() },
-  int: { type: 0, read: (wire) => Number(BigInt.asIntN(64, wire.varint())) },
-  bool: { type: 0, read: (wire) => wire.varint() !== 0n },
+  int: { type: 0, read: (wire) => wire.int64() },
+  bool: { type: 0, read: (wire) => wire.varint() !== 0 },
   double: { type: 1, read: (wire) => wire.double() },
 }
 
@@ -119,14 +119,25 @@ class Wire {
     return this.#at === this.#bytes.length
   }
 
-  varint(): bigint {
-    let value = 0n
-    for (let shift = 0n; shift < 70n; shift += 7n) {
+  /** Lengths, tags and small integers: beyond 2^53 only the magnitude is kept. */
+  varint(): number {
+    let value = 0
+    for (let scale = 1; scale <= 2 ** 63; scale *= 128) {
       const byte = this.#view.getUint8(this.#at++)
-      value |= BigInt(byte & 127) << shift
+      value += (byte & 127) * scale
       if (byte < 128) return value
     }
     throw new RangeError('a varint of more than ten bytes')
+  }
+
+  /** A negative number is its two's complement, in ten bytes. */
+  int64(): number {
+    const from = this.#at
+    const value = this.varint()
+    if (Number.isSafeInteger(value)) return value
+    const bytes = this.#bytes.subarray(from, this.#at)
+    const exact = bytes.reduceRight((sum, byte) => (sum << 7n) | BigInt(byte & 127), 0n)
+    return Number(BigInt.asIntN(64, exact))
   }
 
   fixed64(): bigint {
@@ -138,7 +149,7 @@ class Wire {
   }
 
   bytes(): Uint8Array {
-    const length = Number(this.varint())
+    const length = this.varint()
     const from = this.#advance(length)
     return this.#bytes.subarray(from, from + length)
   }
