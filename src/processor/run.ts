@@ -65,6 +65,8 @@ async function takeState(processor: Processor, assignment: Assignment, signal: A
 /** The pipeline: while one batch's transaction runs, the next one is read, decided and encoded; never more than one. */
 async function serve(processor: Processor, lease: Lease, published: Set<string>, signal: AbortSignal): Promise<void> {
   const { assignment } = lease
+  // A policy's text goes with the first batch only, though the second is prepared before that one is committed.
+  const publishing = new Set(published)
   const stop = AbortSignal.any([signal, assignment.ended])
   let underWay: Promise<boolean> = Promise.resolve(true)
   let lastStart = -Infinity
@@ -76,9 +78,10 @@ async function serve(processor: Processor, lease: Lease, published: Set<string>,
     const polled = await processor.log.poll(assignment, processor.pace.maxRecords, processor.pace.pollMs)
     if (polled.length === 0) continue
     wasFull = countOf(polled) >= processor.pace.maxRecords
-    const batch = await prepare(processor, lease, polled, published)
+    const batch = await prepare(processor, lease, polled, publishing)
     if (batch === null || !(await underWay)) break
     if (batch.offsets.size === 0) continue
+    if (batch.publishes !== null) publishing.add(batch.publishes)
     lastStart = processor.timer.now()
     underWay = commit(processor, lease, batch, published)
   }

@@ -1,0 +1,253 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { openCodec } from './avro/codec.ts'
+import { createRecords } from './avro/records.ts'
+import { openRegistry } from './avro/registry.ts'
+import { subjectOf } from './avro/schemas.ts'
+import { ConfigError } from './config.ts'
+import type { Config } from './config.ts'
+import { kafkaConnection, otlpConfig, registryOptions, serviceConfig, topicNames } from './connections.ts'
+import { followContext, followControl } from './feeds.ts'
+import { Health } from './health.ts'
+import type { KafkaConnection } from './kafka/connection.ts'
+import { openDecisionLog } from './kafka/decision-log.ts'
+import type { LogStatus } from './kafka/decision-log.ts'
+import { verifyTopics } from './kafka/topics.ts'
+import { formatProblem } from './policy/problem.ts'
+import { watchRulebook } from './policy/watch.ts'
+import type { WatchedRulebook } from './policy/watch.ts'
+import { runContextUpdater } from './processor/context-updater.ts'
+import { createPatience } from './processor/decode.ts'
+import type { Outlets } from './processor/emit.ts'
+import type { Timer } from './processor/ports.ts'
+import { runProcessor } from './processor/run.ts'
+import type { Pace, Processor } from './processor/run.ts'
+import { createStandingOrders } from './processor/standing-orders.ts'
+import { openRedis } from './redis/open.ts'
+import type { RedisState } from './redis/open.ts'
+import { openHttp } from './telemetry/http.ts'
+import { createLogger } from './telemetry/logs.ts'
+import type { Logger } from './telemetry/logs.ts'
+import { openTelemetry } from './telemetry/open-telemetry.ts'
+import type { Telemetry } from './telemetry/open-telemetry.ts'
+import { traceparent } from './telemetry/trace-link.ts'
+
+/**
+ * Runs the processor until `signal` aborts, then finishes the transaction under way, leaves the group, exports what is
+ * queued and closes in reverse order. Rejects with an error for people where the start is refused. `onHttp` is told
+ * where /readyz and the others answer.
+ */
+export async function runSluice(config: Config, signal: AbortSignal, onHttp?: (url: string) => void): Promise<void> {
+  await using open = new AsyncDisposableStack()
+  const logger = createLogger(config.LOG_LEVEL, config.OTEL_SERVICE_NAME)
+  const health = new Health()
+  const telemetry = openTelemetry(telemetryConfig(config), { logger, now: timer.now })
+  open.defer(() => telemetry.close())
+  const rulebook = await openRulebook(config, telemetry, logger, signal)
+  const connection = kafkaConnection(config)
+  const redis = await openRedis({
+    url: config.REDIS_URL,
+    deployment: config.SLUICE_DEPLOYMENT,
+    topic: config.TOPIC_INPUT,
+    deadlineMs: config.REDIS_DEADLINE_MS,
+  })
+  open.defer(() => redis.close())
+  const registry = await openRegistry(registryOptions(config, (problem) => logger.warn({}, problem)))
+  open.defer(() => registry.close())
+  const orders = createStandingOrders()
+  const http = await openHttp({
+    host: config.SLUICE_HTTP_HOST,
+    port: config.SLUICE_HTTP_PORT,
+    parts: () => health.parts(redis.trouble(), timer.now()),
+    started: () => health.started,
+    metrics: () => telemetry.metrics.scrape(),
+  })
+  open.defer(() => http.close())
+  onHttp?.(http.url)
+  logger.info({ url: http.url }, 'pages: /livez /readyz /startupz /metrics')
+
+  await untilKafkaAnswers(() => verifyTopics(connection, topicNames(config)), health, logger, signal)
+  await checkRedis(redis, logger)
+  const codec = await openCodec(registry, codecOptions(config), {
+    signal,
+    everyMs: 1000,
+    onWaiting: (fault) => {
+      health.registry = { name: 'registry', state: 'missing', detail: fault.detail }
+      logger.warn({ code: fault.code }, fault.detail)
+    },
+  })
+  health.schemasKnown(() => registry.trouble())
+  const feeds = new AbortController()
+  open.defer(() => feeds.abort())
+  const records = createRecords(registry, config.SLUICE_MAX_EVENT_BYTES)
+  const unusable = unusableRecord(logger)
+  const control = followControl(connection, config.TOPIC_CONTROL, records, orders, unusable, feeds.signal)
+  await aborted(signal, Promise.race([control.caughtUp, control.ended]))
+  if (signal.aborted) return
+  health.control = { name: 'control', state: 'ok', detail: 'standing orders are followed' }
+  const log = openDecisionLog({ ...logOptions(config, connection), onStatus: (it) => onLogStatus(it, health, logger) })
+  open.defer(() => log.close())
+  const contexts = followContext(connection, config.TOPIC_CONTEXT, records, unusable)
+  const updating = runContextUpdater(redis.context, contexts, timer, feeds.signal)
+  const parts = { log, codec, rulebook, timer, control: orders, state: redis.store, ...outward(config, telemetry) }
+  await Promise.race([runProcessor(parts, signal), failing(control.ended), failing(updating)])
+  logger.info({}, 'drained')
+}
+
+/** Resolves never: only a failure of what should run on for ever is of interest. */
+const failing = (running: Promise<unknown>): Promise<never> => running.then(() => new Promise<never>(() => {}))
+
+export const timer: Timer = {
+  now: () => performance.timeOrigin + performance.now(),
+  sleep: async (ms, signal) => {
+    await delay(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined)
+  },
+}
+
+async function openRulebook(
+  config: Config,
+  { metrics }: Telemetry,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<WatchedRulebook> {
+  const watching = await watchRulebook({
+    policyFile: config.SLUICE_POLICY,
+    calibrationFile: config.SLUICE_CALIBRATION ?? null,
+    intervalMs: config.SLUICE_RELOAD_MS,
+    signal,
+    onChange: ({ policy, calibration }) => {
+      metrics.reloaded('policy', 'ok')
+      logger.info(
+        { policy: policy.name, version: policy.version, digest: policy.digest, calibration: calibration.digest },
+        'a changed policy is in force',
+      )
+    },
+    onRejected: (problems) => {
+      metrics.reloaded('policy', 'rejected')
+      for (const problem of problems)
+        logger.error({ problem: formatProblem(problem) }, 'a changed policy is refused; the old one stays in force')
+    },
+  })
+  if (watching.kind === 'problems') throw new ConfigError(watching.problems.map(formatProblem))
+  const { policy } = watching.rulebook.current()
+  metrics.watchPolicy(() => watching.rulebook.current().policy)
+  logger.info({ policy: policy.name, version: policy.version, digest: policy.digest }, 'policy in force')
+  return watching.rulebook
+}
+
+/** Waits for as long as Kafka is away; rejects where waiting cannot help. */
+async function untilKafkaAnswers(
+  ask: () => Promise<unknown>,
+  health: Health,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      return void (await ask())
+    } catch (error) {
+      if (!isPassing(error)) throw error
+      const detail = `Kafka does not answer: ${error instanceof Error ? error.message : String(error)}`
+      health.kafka = { name: 'kafka', state: 'missing', detail }
+      logger.warn({}, detail)
+      await timer.sleep(1000, signal)
+    }
+  }
+}
+
+/** kafkajs' connection errors; a refusal (login, rights, unfit topics) will not mend itself. */
+function isPassing(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const { cause } = error
+  if (cause instanceof Error && cause !== error && /Authentication|Authorization/.test(cause.name)) return false
+  return error.name.startsWith('KafkaJS') && !/Authentication|Authorization|TopicsUnfit/.test(error.name)
+}
+
+async function checkRedis(redis: RedisState, logger: Logger): Promise<void> {
+  const fitness = await redis.check()
+  if (fitness.kind === 'unsuitable') throw new ConfigError([`REDIS_URL: ${fitness.problem}`])
+  if (fitness.kind === 'unavailable')
+    logger.warn(
+      { code: fitness.fault.code },
+      `Redis does not answer; decisions that need state go to review: ${fitness.fault.detail}`,
+    )
+  if (fitness.kind === 'suitable') for (const warning of fitness.warnings) logger.warn({}, warning)
+}
+
+/** What becomes of `running`, unless the signal aborts first. */
+const aborted = (signal: AbortSignal, running: Promise<unknown>): Promise<unknown> =>
+  Promise.race([
+    running,
+    new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true })),
+  ])
+
+const unusableRecord =
+  (logger: Logger) =>
+  (position: string, problem: string): void =>
+    logger.error({ position, problem }, 'a record cannot be used; what it replaces stays in force')
+
+const verdictTopics = (config: Config): Outlets['verdicts'] => ({
+  execute: config.TOPIC_EXECUTE,
+  review: config.TOPIC_REVIEW,
+  reject: config.TOPIC_REJECT,
+})
+
+const telemetryConfig = (config: Config) => ({
+  ...serviceConfig(config),
+  tracesExporter: config.OTEL_TRACES_EXPORTER,
+  otlp: otlpConfig(config),
+  executeShare: config.SLUICE_TRACE_EXECUTE_SHARE,
+  topics: { verdicts: verdictTopics(config), deadLetters: config.TOPIC_DEAD_LETTERS },
+  group: config.KAFKA_GROUP_ID,
+})
+
+const codecOptions = (config: Config) => ({
+  subjects: [subjectOf(config.TOPIC_INPUT)],
+  verdictTopics: verdictTopics(config),
+  maxEventBytes: config.SLUICE_MAX_EVENT_BYTES,
+})
+
+const logOptions = (config: Config, connection: KafkaConnection) => ({
+  connection,
+  group: config.KAFKA_GROUP_ID,
+  slot: config.SLUICE_SLOT,
+  input: config.TOPIC_INPUT,
+  sessionTimeoutMs: config.KAFKA_SESSION_TIMEOUT_MS,
+  transactionTimeoutMs: config.KAFKA_TRANSACTION_TIMEOUT_MS,
+})
+
+function onLogStatus(status: LogStatus, health: Health, logger: Logger): void {
+  health.logStatus(status, timer.now())
+  if (status.kind === 'gap')
+    logger.error({ partition: status.partition, from: status.from, to: status.to }, status.text)
+  else if (status.kind === 'acquired' || status.kind === 'ended') logger.info({}, status.text)
+  else logger.warn({}, status.text)
+}
+
+const outward = (
+  config: Config,
+  telemetry: Telemetry,
+): Pick<Processor, 'tracer' | 'observer' | 'patience' | 'outlets' | 'pace'> => ({
+  tracer: telemetry.tracer,
+  observer: telemetry.observer,
+  patience: createPatience(config.SCHEMA_REGISTRY_PATIENCE_MS, timer.now),
+  outlets: outletsOf(config),
+  pace: paceOf(config),
+})
+
+const outletsOf = (config: Config): Outlets => ({
+  verdicts: verdictTopics(config),
+  deadLetters: config.TOPIC_DEAD_LETTERS,
+  policies: config.TOPIC_POLICIES,
+  source: `/sluice/${config.SLUICE_DEPLOYMENT}`,
+  maxVerdictBytes: config.SLUICE_MAX_VERDICT_BYTES,
+  traceparent,
+  isoTime: (ms) => new Date(ms).toISOString(),
+})
+
+const paceOf = (config: Config): Pace => ({
+  maxRecords: config.SLUICE_BATCH_RECORDS,
+  intervalMs: config.SLUICE_BATCH_INTERVAL_MS,
+  pollMs: 500,
+  holdMs: 1000,
+  retryMs: 200,
+})

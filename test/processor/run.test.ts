@@ -1,0 +1,185 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { runProcessor } from '../../src/processor/run.ts'
+import { sampleOrder, samplePolicy } from '../decision/samples.ts'
+import type { CommitFault } from '../twins/decision-log.ts'
+import { BAD, bytesOf, codeOf, flow, recomputed, TOPIC, verdictOf, visibleIds, WAIT } from './flow.ts'
+
+type Flow = ReturnType<typeof flow>
+
+/** Runs until every appended record is committed; fails after `ms`. */
+async function drain(it: Flow, total: number, ms = 3000): Promise<void> {
+  const stop = new AbortController()
+  const running = runProcessor(it.processor, stop.signal)
+  const end = performance.now() + ms
+  const done = (): number => [...it.log.committed.values()].reduce((sum, next) => sum + next, 0)
+  while (done() < total && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 1))
+  stop.abort()
+  await running
+  expect(done()).toBe(total)
+}
+
+const idsOf = (partition: number, count: number): readonly string[] =>
+  Array.from({ length: count }, (_, offset) => `${TOPIC}:${partition}:${offset}`)
+
+describe('one batch after the other', () => {
+  test('every record becomes one verdict or one dead letter, on the partition and with the key it came with', async () => {
+    const it = flow({ partitions: 1 })
+    it.log.append(0, bytesOf({ id: 'a' }), 'k1')
+    it.log.append(0, BAD, 'k2')
+    it.log.append(0, bytesOf({ id: 'b', action: 'constructor' }), null)
+    await drain(it, 3)
+    const outputs = it.log.visible.filter((one) => one.topic !== 'policies')
+    expect(outputs.map((one) => [one.topic, one.partition, one.key?.toString() ?? null])).toEqual([
+      ['v', 0, 'k1'],
+      ['dlq', 0, 'k2'],
+      ['r', 0, null],
+    ])
+    expect(outputs.map((one) => (one.topic === 'dlq' ? codeOf(one) : verdictOf(one).code))).toEqual([
+      'context.missing',
+      'record.magic',
+      'action.unknown',
+    ])
+    expect(outputs[1]?.value).toEqual(BAD)
+  })
+
+  test('the policy’s text is published once, in the first transaction that used it', async () => {
+    const it = flow()
+    for (let n = 0; n < 20; n++) it.log.append(n % 2, bytesOf({ id: `e-${n}` }))
+    await drain(it, 20)
+    const texts = it.log.visible.filter((one) => one.topic === 'policies')
+    expect(texts.map((one) => [one.key?.toString(), one.value?.toString()])).toEqual([
+      [samplePolicy().digest, samplePolicy().text],
+    ])
+    expect(it.log.visible[0]?.topic).toBe('policies')
+  })
+
+  test('a verdict larger than its topic takes becomes a dead letter that keeps the raw event', async () => {
+    const it = flow({ partitions: 1, maxVerdictBytes: 200 })
+    it.log.append(0, bytesOf())
+    await drain(it, 1)
+    const [letter] = it.log.visible.filter((one) => one.topic === 'dlq')
+    expect([letter && codeOf(letter), letter?.value]).toEqual(['verdict.oversized', bytesOf()])
+  })
+
+  test('a record that cannot be read yet holds its own partition back and no other, then is a dead letter', async () => {
+    const it = flow({ partitions: 2, giveUpMs: 60 })
+    it.log.append(0, bytesOf({ id: 'before' }))
+    it.log.append(0, WAIT)
+    it.log.append(0, bytesOf({ id: 'after' }))
+    for (let n = 0; n < 10; n++) it.log.append(1, bytesOf({ id: `other-${n}` }))
+    const stop = new AbortController()
+    const running = runProcessor(it.processor, stop.signal)
+    await expect.poll(() => it.log.committed.get(1), { interval: 1 }).toBe(10)
+    expect(it.log.committed.get(0)).toBe(1)
+    await expect.poll(() => it.log.committed.get(0), { interval: 1 }).toBe(3)
+    stop.abort()
+    await running
+    expect(it.log.visible.filter((one) => one.topic === 'dlq').map(codeOf)).toEqual(['schema.unresolved'])
+    expect(visibleIds(it.log).filter((id) => id.startsWith(`${TOPIC}:0:`))).toEqual(idsOf(0, 3))
+  })
+
+  test('a kill switch holds from the next batch on and is recorded', async () => {
+    const it = flow({ partitions: 1 })
+    it.orders.apply('stop', {
+      ...sampleOrder({ id: 'stop' }),
+      tenant: null,
+      model: null,
+      action: 'cache.refresh',
+      actor: null,
+      createdAt: 0,
+    })
+    it.log.append(0, bytesOf({ id: 'a', action: 'cache.refresh' }))
+    await drain(it, 1)
+    const verdict = verdictOf(it.log.visible.at(-1)!)
+    expect([verdict.route, verdict.code, verdict.facts.control.map(({ id }) => id)]).toEqual([
+      'reject',
+      'control.killed',
+      ['stop'],
+    ])
+  })
+})
+
+describe('state', () => {
+  const refunds = (it: Flow, count: number): void => {
+    for (let n = 0; n < count; n++) it.log.append(0, bytesOf({ id: `r-${n}`, action: 'refund', actor: `a-${n}` }))
+  }
+
+  test('an execution limit is reserved by exactly as many as it allows', async () => {
+    const it = flow({ partitions: 1 })
+    refunds(it, 8)
+    await drain(it, 8)
+    const verdicts = it.log.visible.filter((one) => one.topic !== 'policies').map(verdictOf)
+    expect(verdicts.map(({ route }) => route)).toEqual([...Array(3).fill('execute'), ...Array(5).fill('review')])
+    expect(verdicts[7]?.code).toBe('limit.exceeded')
+  })
+
+  test('while Redis is away nothing that needs state is executed, and what was missed is counted afterwards', async () => {
+    const it = flow({ partitions: 1 })
+    it.state.reach = 'away'
+    refunds(it, 4)
+    await drain(it, 4)
+    const routes = it.log.visible.filter((one) => one.topic !== 'policies').map((one) => verdictOf(one))
+    expect(routes.map(({ route, code, mode }) => [route, code, mode])).toEqual(
+      Array(4).fill(['review', 'state.unavailable', 'degraded']),
+    )
+    it.state.reach = 'there'
+    it.log.append(0, bytesOf({ id: 'r-0', action: 'refund', actor: 'a-0' }))
+    await drain(it, 5)
+    const repeat = verdictOf(it.log.visible.at(-1)!)
+    expect([repeat.route, repeat.code, repeat.facts.first?.decisionId]).toEqual([
+      'reject',
+      'event.duplicate',
+      `${TOPIC}:0:0`,
+    ])
+  })
+})
+
+describe('whatever fails', () => {
+  const faults = fc.array(fc.constantFrom<CommitFault | null>('refused', 'reply lost', null), { maxLength: 12 })
+  const kinds = fc.array(fc.constantFrom('flag', 'refund', 'repeat', 'bad', 'stateless'), {
+    minLength: 1,
+    maxLength: 40,
+  })
+  const reach = fc.array(fc.constantFrom('there' as const, 'there' as const, 'away' as const, 'deaf' as const), {
+    minLength: 1,
+    maxLength: 5,
+  })
+
+  test('each input has exactly one output, equal to what its own facts give, and limits hold', async () => {
+    await fc.assert(
+      fc.asyncProperty(kinds, faults, reach, async (items, commitFaults, reaches) => {
+        const it = flow({ partitions: 2 })
+        items.forEach((kind, n) => it.log.append(n % 2, inputOf(kind, n)))
+        it.log.failNext(...commitFaults)
+        let at = 0
+        // A Redis that carries everything out and answers nothing for ever is not reachable, it is away.
+        const cycle = [...reaches, 'away'] as const
+        const flicker = setInterval(() => (it.state.reach = cycle[at++ % cycle.length] ?? 'there'), 2)
+        await drain(it, items.length)
+        clearInterval(flicker)
+        checkOutputs(it, items.length)
+      }),
+      { numRuns: 100 },
+    )
+  }, 60_000)
+})
+
+function inputOf(kind: string, n: number): Buffer {
+  if (kind === 'bad') return BAD
+  if (kind === 'repeat') return bytesOf({ id: 'same', action: 'refund' })
+  if (kind === 'stateless') return bytesOf({ id: `s-${n}`, action: 'cache.refresh' })
+  return bytesOf({ id: `e-${n}`, action: kind === 'refund' ? 'refund' : 'listing.flag' })
+}
+
+function checkOutputs(it: Flow, total: number): void {
+  const ids = visibleIds(it.log)
+  const expected = [...idsOf(0, Math.ceil(total / 2)), ...idsOf(1, Math.floor(total / 2))]
+  expect(ids.toSorted()).toEqual(expected.toSorted())
+  const verdicts = it.log.visible.filter((one) => !['policies', 'dlq'].includes(one.topic)).map(verdictOf)
+  for (const verdict of verdicts)
+    expect(JSON.parse(JSON.stringify(recomputed(verdict, it.rulebook.policy)))).toEqual(verdict)
+  const executed = verdicts.filter(({ route }) => route === 'execute')
+  expect(new Set(executed.map(({ actionKey }) => actionKey)).size).toBe(executed.length)
+  expect(executed.filter(({ event }) => event.action === 'refund').length).toBeLessThanOrEqual(3)
+}
