@@ -16,6 +16,8 @@ export type RulebookFiles = {
 export type WatchOptions = RulebookFiles & {
   /** How often the files are looked at, milliseconds. */
   readonly intervalMs?: number
+  /** A change that has stood still for this long is written to its end, milliseconds. */
+  readonly settlingMs?: number
   /** Ends the watching; what is in force stays so. */
   readonly signal: AbortSignal
   /** A new rulebook is in force. Must not throw. */
@@ -72,11 +74,13 @@ async function keepLooking(watch: Watch): Promise<void> {
 }
 
 async function look(watch: Watch): Promise<void> {
+  const { signal, settlingMs = 100 } = watch.options
   const content = await readContent(watch.options)
   if (content.digest === watch.seen) return
-  // Two files may be changed together: what is still changing is left for the next look.
+  // Editors write in place, and two files may be changed together: what is still changing is left for the next look.
+  await setTimeout(settlingMs, undefined, { signal, ref: false })
   const again = await readContent(watch.options)
-  if (again.digest !== content.digest || watch.options.signal.aborted) return
+  if (again.digest !== content.digest) return
   watch.seen = content.digest
   takeOver(watch, loadRulebook(content))
 }

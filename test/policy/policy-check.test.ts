@@ -1,0 +1,106 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { policyCheck } from '../../src/commands/policy-check.ts'
+import { calibrationText } from './bad-calibrations.ts'
+import { policyOf } from './scope.ts'
+import { policyText, ruleText } from './written.ts'
+
+let folder: string
+const path = (name: string): string => join(folder, name)
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sluice-check-'))
+  await writeFile(path('good.yaml'), policyText())
+  await writeFile(
+    path('bad.yaml'),
+    policyText({ head: 'policy: Shop\nversion: 1\n', rules: ruleText('event.acton == "a"') }),
+  )
+  await writeFile(path('tables.yaml'), calibrationText())
+  await writeFile(path('tables.json'), '{ "tables": [] }')
+  await writeFile(path('shop.test.yaml'), 'cases: []')
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+async function check(files: readonly string[], json = false): Promise<{ readonly code: number; readonly out: string }> {
+  const lines: string[] = []
+  const code = await policyCheck(files.map(path), { json, print: (line) => void lines.push(line) })
+  return { code, out: lines.join('\n').replaceAll(`${folder}/`, '') }
+}
+
+test('a fine policy is summed up', async () => {
+  const { code, out } = await check(['good.yaml'])
+  expect(code).toBe(0)
+  expect(out).toBe(`good.yaml: fine
+  policy   shop version 1, digest ${policyOf(policyText()).digest}
+  action   listing.flag: reversible, executed from 0.8, rejected below 0.2
+  action   listing.remove: irreversible, executed with a certificate of risk 0.01 at 0.95
+  action   refund.issue: compensable, never executed without a person
+  context  seller by attributes.seller, at most 1h old, else review
+  context  free by actor, at most 1h old, else review
+  limit    burst: 20 proposals in 1m per subject.owner, beyond that review
+  limit    per-model: 100 executions in 1h per model.name and action, beyond that reject
+  rule     trusted: review, policy.trusted`)
+})
+
+test('every problem is a line that editors can jump to, with what to do below it', async () => {
+  const { code, out } = await check(['bad.yaml'])
+  expect(code).toBe(1)
+  expect(out).toBe(`bad.yaml:1:9: \`Shop\` cannot be \`policy\`
+  Start with a small letter, then small letters, digits, \`-\` and \`_\`, at most 64.
+bad.yaml:15:17: \`event\` has no \`acton\`
+  Did you mean \`action\`?
+2 problems`)
+})
+
+test('calibration files are known by their name or their content', async () => {
+  const { code, out } = await check(['tables.yaml', 'tables.json'])
+  expect(code).toBe(1)
+  expect(out).toMatch(
+    /^tables.yaml: fine\n {2}digest {3}[0-9a-f]{32}\n {2}table {4}m version 3, every action: probability, 2 points, does not lapse$/mu,
+  )
+  expect(out).toContain('tables.json:1:13: `tables` has 0 entries')
+})
+
+test('a file that is not there is one line, and the others are still checked', async () => {
+  const { code, out } = await check(['nope.yaml', 'bad.yaml', '.'])
+  expect(code).toBe(2)
+  expect(out.split('\n').filter((line) => !line.includes('bad.yaml') && !line.startsWith(' '))).toEqual([
+    'nope.yaml: there is no such file',
+    '2 problems',
+    `${folder}: it is a folder`,
+  ])
+})
+
+test('no file at all is a mistake; tests beside a policy are left alone', async () => {
+  expect(await check([])).toEqual({ code: 2, out: 'no file named: write `sluice policy check FILE`' })
+  expect(await check(['shop.test.yaml'])).toMatchObject({ code: 0 })
+})
+
+test('as JSON', async () => {
+  const { code, out } = await check(['good.yaml', 'bad.yaml', 'nope.yaml', 'tables.yaml'], true)
+  expect(code).toBe(2)
+  expect(JSON.parse(out)).toMatchObject([
+    {
+      kind: 'policy',
+      file: 'good.yaml',
+      name: 'shop',
+      version: 1,
+      actions: ['listing.flag', 'listing.remove', 'refund.issue'],
+      context: ['seller', 'free'],
+      limits: ['burst', 'per-model'],
+      rules: ['trusted'],
+    },
+    {
+      kind: 'problems',
+      file: 'bad.yaml',
+      problems: [
+        { line: 1, column: 9 },
+        { line: 15, column: 17 },
+      ],
+    },
+    { kind: 'missing', file: 'nope.yaml', why: 'there is no such file' },
+    { kind: 'calibration', file: 'tables.yaml', tables: 1 },
+  ])
+})
