@@ -77,7 +77,7 @@ const wanted = (
   topic: string,
   partitions: number,
   settings: readonly TopicSetting[] = [],
-): NewTopic => ({ topic, partitions, replicationFactor: plan.replicas ?? -1, settings })
+): NewTopic => ({ topic, partitions, replicas: plan.replicas ?? -1, settings })
 
 async function outputsOf(cluster: Cluster, plan: TopicPlan, partitions: number): Promise<readonly NewTopic[]> {
   const { names } = plan

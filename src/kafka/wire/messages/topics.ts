@@ -2,11 +2,11 @@ import type { Request } from '../request.ts'
 
 export type TopicSetting = { readonly name: string; readonly value: string }
 
-/** `replicationFactor` −1 takes the broker's default. */
+/** `replicas` −1 takes the broker's default. */
 export type NewTopic = {
   readonly topic: string
   readonly partitions: number
-  readonly replicationFactor: number
+  readonly replicas: number
   readonly settings: readonly TopicSetting[]
 }
 
@@ -21,7 +21,7 @@ export const createTopics = (topics: readonly NewTopic[], timeoutMs: number): Re
   flexible: true,
   write: (w) => {
     w.compactArray(topics, (it) => {
-      w.compactString(it.topic).int32(it.partitions).int16(it.replicationFactor)
+      w.compactString(it.topic).int32(it.partitions).int16(it.replicas)
       w.compactArray([], () => undefined)
       w.compactArray(it.settings, ({ name, value }) => w.compactString(name).compactString(value).tags()).tags()
     })
