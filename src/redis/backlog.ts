@@ -40,13 +40,18 @@ export class Backlog {
     return taken
   }
 
-  /** Forgets what state knows by now: everything before `offset`. */
+  /**
+   * Forgets what state knows by now: everything before `offset`. The segment that crosses it keeps its events; those
+   * before the watermark are passed over.
+   */
   settle(partition: number, offset: number): void {
     const held = this.#segments.get(partition)
     if (held === undefined) return
     const kept = held.findIndex((it) => it.next > offset)
     for (const segment of held.splice(0, kept === -1 ? held.length : kept)) this.#weight -= weightOf(segment)
-    if (held.length === 0) this.#segments.delete(partition)
+    const [first] = held
+    if (first === undefined) this.#segments.delete(partition)
+    else if (first.from < offset) held[0] = { ...first, from: offset }
   }
 
   /** The first offset held, if what is held reaches without a gap to `offset` or beyond; else null. */

@@ -3,6 +3,7 @@ import type { Grant, Observation } from '../processor/ports.ts'
 
 /** A recorded observation, as `observe` in sluice.lua writes it. */
 type ObservationRecord = readonly [
+  offset: number,
   now: number,
   lost: 0 | 1,
   first: string | null,
@@ -11,15 +12,15 @@ type ObservationRecord = readonly [
 ]
 
 /** A recorded grant, as `reserve` in sluice.lua writes it. */
-type GrantRecord = readonly [granted: 0 | 1, counters: readonly (string | number)[]]
+type GrantRecord = readonly [offset: number, granted: 0 | 1, counters: readonly (string | number)[]]
 
 /** One range's observations in the order of its inquiries; null for what is below the committed offset. */
 export function readObservations(text: string, topic: string): readonly (Observation | null)[] {
-  const records = JSON.parse(text) as readonly (ObservationRecord | null)[]
+  const records = JSON.parse(`[${text}]`) as readonly (ObservationRecord | null)[]
   return records.map((it) => it && observationOf(it, topic))
 }
 
-function observationOf([now, lost, first, counters, contexts]: ObservationRecord, topic: string): Observation {
+function observationOf([, now, lost, first, counters, contexts]: ObservationRecord, topic: string): Observation {
   return {
     now,
     lost: lost === 1,
@@ -31,8 +32,8 @@ function observationOf([now, lost, first, counters, contexts]: ObservationRecord
 
 /** One range's grants in the order of its claims; null for what is below the committed offset. */
 export function readGrants(text: string): readonly (Grant | null)[] {
-  const records = JSON.parse(text) as readonly (GrantRecord | null)[]
-  return records.map((it) => it && { granted: it[0] === 1, counters: pairs<number>(it[1]) })
+  const records = JSON.parse(`[${text}]`) as readonly (GrantRecord | null)[]
+  return records.map((it) => it && { granted: it[1] === 1, counters: pairs<number>(it[2]) })
 }
 
 function contextsOf(named: readonly (string | ContextValue | null)[]): Map<string, ContextValue> {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { CounterInquiry, Inquiry } from '../decision/inquiry.ts'
 import type { ObserveRange, ReserveRange } from '../processor/ports.ts'
 import { MessagePack } from './message-pack.ts'
@@ -73,7 +72,8 @@ function packClaim(offset: number, inquiry: Inquiry, counters: Names<CounterInqu
   const executions = inquiry.counters.filter((it) => it.count === 'executions')
   packer.text(String(offset))
   packer.number(executions.length)
-  for (const counter of executions) packer.number(counters.index(counterName(counter), counter))
+  // An exemption changes an event's max, so the same counter may come with several.
+  for (const it of executions) packer.number(counters.index(`${counterName(it)}\n${it.max}`, it))
   return 2 + executions.length
 }
 
@@ -81,7 +81,7 @@ function packCounters(counters: Names<CounterInquiry>, packLast: (counter: Count
   for (const counter of counters.all) {
     packer.text(counterKey(counter))
     packer.number(Math.max(1, Math.ceil(counter.windowMs)))
-    packer.text(JSON.stringify(counter.limit))
+    packer.text(`${JSON.stringify(counter.limit)},`)
     packLast(counter)
   }
   return counters.all.length * 4
@@ -90,7 +90,7 @@ function packCounters(counters: Names<CounterInquiry>, packLast: (counter: Count
 function packContexts(contexts: Names<Inquiry['context'][number]>): number {
   for (const { name, hash } of contexts.all) {
     packer.text(hash ?? '')
-    packer.text(JSON.stringify(name))
+    packer.text(`${JSON.stringify(name)},`)
   }
   return contexts.all.length * 2
 }
@@ -98,20 +98,8 @@ function packContexts(contexts: Names<Inquiry['context'][number]>): number {
 const counterName = ({ count, limit, key }: CounterInquiry): string => `${count}\n${limit}\n${key}`
 const contextName = (name: string, hash: string): string => `${name}\n${hash}`
 
-/** Kind, limit and key together; the limit's id is hashed, since policy text has no place in a key. */
-function counterKey({ count, limit, key }: CounterInquiry): string {
-  return `${count === 'proposals' ? 'p' : 'e'}:${limitHash(limit)}:${key}`
-}
-
-const limitHashes = new Map<string, string>()
-
-function limitHash(limit: string): string {
-  const known = limitHashes.get(limit)
-  if (known !== undefined) return known
-  const hash = createHash('sha256').update(limit).digest('hex').slice(0, 12)
-  limitHashes.set(limit, hash)
-  return hash
-}
+/** The key is a hash of the limit's id and what is counted per, so kind and key name a counter. */
+const counterKey = ({ count, key }: CounterInquiry): string => `${count === 'proposals' ? 'p' : 'e'}${key}`
 
 /** Values by name, each with an index from 1 in the order of its first use. */
 class Names<T> {

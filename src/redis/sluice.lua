@@ -10,7 +10,9 @@
 --
 --   {d}:state            hash    epoch (random, set once), lostAt (ms, absent = never)
 --   {d}:p:<partition>    hash    token, watermark (next offset to observe), committed, epoch
---   {d}:f:<partition>    hash    <offset> = recorded observation, r<offset> = recorded grant
+--   {d}:f:<partition>    hash    what was recorded of offsets not yet committed, one JSON array a line, lines ending
+--                                in a comma but for the last: o<offset>-<next> = observations of the offsets from the
+--                                first to before the second, g<offset>-<next> = grants
 --   {d}:e:<action key>   string  <partition>:<offset>:<digest> of the first event; expires after duplicatesMs
 --   {d}:c:<kind><key>    string  MessagePack [bucket width, bucket, count, bucket, count, ...]; expires with its window
 --   {d}:x:<hash>         string  context as JSON that starts with its version
@@ -26,14 +28,14 @@ local BUCKETS = 16
 local CHUNK = 2000
 
 -- While a library is loaded there is no redis.call and no standard library, so these are set by the first call.
-local call, concat, floor, ceil, max, min, pack, unpack_message, format, sub
+local call, concat, floor, ceil, max, min, pack, unpack_message, format, sub, match, gmatch
 
 -- Numbers as text. Lua's own conversion costs a printf each and rounds above 14 digits.
 local DIGITS = {}
 
 local function begin()
   call = redis.call
-  concat, format, sub = table.concat, string.format, string.sub
+  concat, format, sub, match, gmatch = table.concat, string.format, string.sub, string.match, string.gmatch
   floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
   pack, unpack_message = cmsgpack.pack, cmsgpack.unpack
   for n = 0, 999 do
@@ -70,12 +72,6 @@ local function values_of(keys, total)
   return values
 end
 
-local function write_fields(key, pairs_)
-  for i = 1, #pairs_, CHUNK do
-    call('HSET', key, unpack(pairs_, i, min(i + CHUNK - 1, #pairs_)))
-  end
-end
-
 local function partition_of(prefix, partition)
   local own = call('HMGET', prefix .. 'p:' .. partition, 'token', 'watermark', 'committed', 'epoch')
   return {
@@ -90,24 +86,32 @@ local function may_write(own, token, epoch)
   return epoch and own.token == token and own.epoch == epoch
 end
 
--- Forgets the facts of offsets below `committed`.
-local function trim(prefix, partition, committed, watermark)
+-- Forgets what is recorded of offsets below `committed`, as far as it is recorded apart from what lies above.
+local function trim(prefix, partition, committed)
   local key = prefix .. 'f:' .. partition
-  if committed >= watermark then
-    call('UNLINK', key)
-    return
-  end
-  local old, n = {}, 0
   for _, field in ipairs(call('HKEYS', key)) do
-    local offset = tonumber(field) or tonumber(sub(field, 2))
-    if offset < committed then
-      n = n + 1
-      old[n] = field
+    if tonumber(match(field, '%d+$')) <= committed then
+      call('HDEL', key, field)
     end
   end
-  for i = 1, n, CHUNK do
-    call('HDEL', key, unpack(old, i, min(i + CHUNK - 1, n)))
+end
+
+-- Everything recorded of one kind ('o', 'g') in a partition, by offset.
+local function load_recorded(prefix, partition, kind)
+  local recorded, key = {}, prefix .. 'f:' .. partition
+  for _, field in ipairs(call('HKEYS', key)) do
+    if sub(field, 1, 1) == kind then
+      for line in gmatch(call('HGET', key, field), '[^\n]+') do
+        recorded[match(line, '%d+')] = sub(line, -1) == ',' and sub(line, 1, -2) or line
+      end
+    end
   end
+  return recorded
+end
+
+-- Records lines under the first offset that is in them, which was in none before, so nothing is written over.
+local function record(prefix, partition, kind, offset, next, lines)
+  call('HSET', prefix .. 'f:' .. partition, kind .. offset .. '-' .. next, lines)
 end
 
 -- ---- Counters -----------------------------------------------------------------------------------------------------
@@ -212,10 +216,14 @@ local function counters_of(segment, by_key, now)
 end
 
 local function store_counters(order)
+  local expiries = {}
   for i = 1, #order do
     local counter = order[i]
     if counter.dirty then
-      call('SET', counter.key, pack(counter.buckets), 'PX', format('%.0f', counter.window + 2 * counter.width))
+      local window = counter.window
+      local expiry = expiries[window] or format('%.0f', window + 2 * counter.width)
+      expiries[window] = expiry
+      call('SET', counter.key, pack(counter.buckets), 'PX', expiry)
     end
   end
 end
@@ -272,7 +280,7 @@ local function acquire(keys, args)
     local token = format('%.0f', max(time, tonumber(own.token or '0') + 1))
     call('HSET', prefix .. 'p:' .. args[i], 'token', token, 'epoch', epoch, 'watermark', format('%.0f', watermark),
       'committed', args[i + 2])
-    trim(prefix, args[i], start, watermark)
+    trim(prefix, args[i], start)
     reply[at + 1] = token
   end
   return reply
@@ -315,35 +323,19 @@ local function chain(ranges)
   end
 end
 
--- Offsets in a range's events, in order.
-local function offsets_of(events)
-  local offsets, at = {}, 1
+-- Whether something is missing of a range that was observed before, at least in part, and must be recorded. Below
+-- `committed` nothing need be: only a call that was overtaken asks for it.
+local function misses(range)
+  local events, at = range.events, 1
   while at <= #events do
-    offsets[#offsets + 1] = events[at]
+    local offset = tonumber(events[at])
+    if not range.recorded[events[at]] and offset < range.watermark and offset >= range.committed then
+      return true
+    end
     at = at + 4 + events[at + 3]
     at = at + 1 + events[at]
   end
-  return offsets
-end
-
--- Reads what is recorded of a range that was observed before, at least in part. Returns whether something is missing
--- that must be there. Below `committed` nothing need be there: only a call that was overtaken asks for it.
-local function load_recorded(prefix, range)
-  range.recorded = {}
-  if range.is_quiet then
-    return false
-  end
-  local offsets, missing = offsets_of(range.events), false
-  for i = 1, #offsets, CHUNK do
-    local last = min(i + CHUNK - 1, #offsets)
-    local blobs = call('HMGET', prefix .. 'f:' .. range.partition, unpack(offsets, i, last))
-    for j = i, last do
-      local blob, offset = blobs[j - i + 1], tonumber(offsets[j])
-      range.recorded[offsets[j]] = blob
-      missing = missing or (not blob and offset < range.watermark and offset >= range.committed)
-    end
-  end
-  return missing
+  return false
 end
 
 -- Whether a call shows that state was lost: a gap before a range, or facts that are gone.
@@ -352,8 +344,9 @@ local function shows_loss(prefix, ranges)
   for _, range in ipairs(ranges) do
     if range.from > range.watermark then
       lost = true
-    elseif range.from < range.watermark then
-      lost = load_recorded(prefix, range) or lost
+    elseif range.from < range.watermark and not range.is_quiet then
+      range.recorded = load_recorded(prefix, range.partition, 'o')
+      lost = lost or misses(range)
     end
   end
   return lost
@@ -386,69 +379,117 @@ local function context_texts(range, by_hash)
   local texts, named, total = {}, range.contexts, 0
   for i = 1, #named, 2 do
     total = total + 1
-    texts[total] = named[i + 1] .. ',' .. by_hash[named[i]]
+    texts[total] = named[i + 1] .. by_hash[named[i]]
   end
   return texts
 end
 
 -- What came before an event under the same action key, as 'partition:offset:digest', or nil. An event is never its own
 -- predecessor, even where it is observed anew after a loss.
-local function predecessor(start, action_key, position, digest, duplicates_ms)
-  if duplicates_ms == '0' then
+local function predecessor(scope, action_key, position, digest)
+  if scope.duplicates_ms == '0' then
     return nil
   end
-  local first = call('SET', start .. action_key, position .. digest, 'NX', 'GET', 'PX', duplicates_ms)
+  local key = scope.events_prefix .. action_key
+  local first = call('SET', key, position .. digest, 'NX', 'GET', 'PX', scope.duplicates_ms)
   if not first or sub(first, 1, #position) == position then
     return nil
   end
   return first
 end
 
--- Observes the new events of one range. Returns their observations as JSON text, in order, with the recorded ones.
-local function apply_range(range, scope)
-  local events_prefix, now, by_index = scope.prefix .. 'e:', scope.now, counters_of(range, scope.counters, scope.now)
-  local named, contexts, events = range.counters, context_texts(range, scope.contexts), range.events
-  local recorded, watermark, committed = range.recorded, range.watermark, range.committed
-  local blobs, facts, b, f, at, total = {}, {}, 0, 0, 1, #events
-  local own = range.partition .. ':'
-  -- A range that begins at the watermark is new throughout; offsets need not be looked at as numbers then.
-  local is_mixed = recorded or range.is_quiet
+-- Appends what is seen of one event to `out` from `o` on, as JSON, and counts it. Returns the last place used.
+local function observe_event(out, o, events, at, view, scope)
+  local offset, digest = events[at], events[at + 2]
+  local last = at + 3 + events[at + 3]
+  local first = predecessor(scope, events[at + 1], view.own .. offset .. ':', digest)
+  local is_repeat = first and match(first, '^%d+:%d+:(.*)$') == digest
+  out[o + 1], out[o + 2], out[o + 3] = '[', offset, scope.head
+  o = o + 3
+  if first then
+    out[o + 1], out[o + 2], out[o + 3] = '"', first, '",['
+    o = o + 3
+  else
+    o = o + 1
+    out[o] = 'null,['
+  end
+  for i = at + 4, last do
+    local index = events[i]
+    local counter, field = view.counters[index], 4 * (index - 1)
+    out[o + 1], out[o + 2], out[o + 3] = view.named[field + 3], text(counter.sum), i < last and ',' or ''
+    o = o + 3
+    if view.named[field + 4] == 1 and not is_repeat then
+      count_one(counter, scope.now)
+    end
+  end
+  out[o + 1] = '],['
+  o = o + 1
+  local final = last + 1 + events[last + 1]
+  for i = last + 2, final do
+    out[o + 1], out[o + 2] = view.contexts[events[i]], i < final and ',' or ''
+    o = o + 2
+  end
+  out[o + 1] = ']]'
+  return o + 1
+end
+
+-- A range's counters and contexts by the index that its events mean them with.
+local function view_of(range, scope)
+  return {
+    own = range.partition .. ':',
+    named = range.counters,
+    counters = counters_of(range, scope.counters, scope.now),
+    contexts = context_texts(range, scope.contexts),
+  }
+end
+
+-- Observes a range that begins at the watermark or beyond it. Returns its observations.
+local function apply_new(range, scope)
+  local events, view, out, o, at, total = range.events, view_of(range, scope), {}, 0, 1, #range.events
   while at <= total do
-    local offset, action_key, digest, n = events[at], events[at + 1], events[at + 2], events[at + 3]
-    local number = is_mixed and tonumber(offset)
-    local last = at + 3 + n
-    local contexts_n = events[last + 1]
-    local blob = recorded and recorded[offset]
-    local is_overtaken = number and (number >= range.next or (number < watermark and (range.is_quiet or number < committed)))
-    if not blob and is_overtaken then
-      blob = 'null'
-    elseif not blob then
-      local first = predecessor(events_prefix, action_key, own .. offset .. ':', digest, scope.duplicates_ms)
-      local is_repeat = first and string.match(first, '^%d+:%d+:(.*)$') == digest
-      local counts, seen = '', ''
-      for i = at + 4, last do
-        local index = events[i]
-        local counter, field = by_index[index], 4 * (index - 1)
-        counts = counts .. (i > at + 4 and ',' or '') .. named[field + 3] .. ',' .. text(counter.sum)
-        if named[field + 4] == 1 and not is_repeat then
-          count_one(counter, now)
-        end
-      end
-      for i = last + 2, last + 1 + contexts_n do
-        seen = seen .. (i > last + 2 and ',' or '') .. contexts[events[i]]
-      end
-      blob = scope.head .. (first and '"' .. first .. '"' or 'null') .. ',[' .. counts .. '],[' .. seen .. ']]'
-      if not number or number >= committed then
-        facts[f + 1], facts[f + 2] = offset, blob
-        f = f + 2
+    if o > 0 then
+      o = o + 1
+      out[o] = ',\n'
+    end
+    o = observe_event(out, o, events, at, view, scope)
+    at = at + 4 + events[at + 3]
+    at = at + 1 + events[at]
+  end
+  local lines = concat(out)
+  if total > 0 then
+    record(scope.prefix, range.partition, 'o', events[1], range.next_text, lines)
+  end
+  return lines
+end
+
+-- Observes what is new in a range of which some was observed before, and what is missing. Returns the observations of
+-- all its events, in order.
+local function apply_mixed(range, scope)
+  local events, view, at = range.events, view_of(range, scope), 1
+  local lines, fresh, first_fresh = {}, {}, nil
+  while at <= #events do
+    local offset = events[at]
+    local number, line = tonumber(offset), range.recorded and range.recorded[offset]
+    local is_observed = number < range.watermark and (range.is_quiet or number < range.committed)
+    if not line and (is_observed or number >= range.next) then
+      line = 'null'
+    elseif not line then
+      local out = {}
+      observe_event(out, 0, events, at, view, scope)
+      line = concat(out)
+      if number >= range.committed then
+        first_fresh = first_fresh or offset
+        fresh[#fresh + 1] = line
       end
     end
-    b = b + 1
-    blobs[b] = blob
-    at = last + 2 + contexts_n
+    lines[#lines + 1] = line
+    at = at + 4 + events[at + 3]
+    at = at + 1 + events[at]
   end
-  write_fields(scope.prefix .. 'f:' .. range.partition, facts)
-  return range.is_quiet and '' or '[' .. concat(blobs, ',') .. ']'
+  if first_fresh then
+    record(scope.prefix, range.partition, 'o', first_fresh, range.next_text, concat(fresh, ',\n'))
+  end
+  return range.is_quiet and '' or concat(lines, ',\n')
 end
 
 -- Moves a partition's watermark and committed offset on.
@@ -471,13 +512,13 @@ end
 --          2 how long a loss is felt, ms
 --          then per range: partition, token, from, next, committed, mode ('answer' or 'quiet'), and a MessagePack array
 --          of three flat arrays:
---            counters  key, window in ms, limit id as JSON, 1 if proposals are counted here and 0 if not; ...
---            contexts  hash, name as JSON; ...
+--            counters  key, window in ms, limit id as JSON and a comma, 1 if proposals are counted here and 0 if not; ...
+--            contexts  hash, name as JSON and a comma; ...
 --            events    offset as text, action key, digest, number of counters, their indices from 1, number of
 --                      contexts, their indices from 1; ...
--- Returns  { 'fenced', partition } with nothing changed, or { 'ok', text, ... }: per range '' if it was quiet, else a
---          JSON array with one observation for each event: [now, lost (0, 1), first ("partition:offset:digest", null),
---          [limit id, count before, ...], [context name, context, ...]]
+-- Returns  { 'fenced', partition } with nothing changed, or { 'ok', text, ... }: per range '' if it was quiet, else one
+--          observation for each event as JSON, parted by commas: [offset, now, lost (0, 1), first
+--          ("partition:offset:digest" or null), [limit id, count before, ...], [context name, context, ...]]
 local function observe(keys, args)
   local state_key = keys[1]
   local prefix = prefix_of(state_key)
@@ -494,11 +535,12 @@ local function observe(keys, args)
   local is_lost = lost_at and now < lost_at + tonumber(args[2])
   local scope = {
     prefix = prefix,
+    events_prefix = prefix .. 'e:',
     now = now,
     duplicates_ms = args[1],
     counters = counters,
     contexts = load_contexts(prefix, ranges),
-    head = '[' .. format('%.0f', now) .. (is_lost and ',1,' or ',0,'),
+    head = ',' .. format('%.0f', now) .. (is_lost and ',1,' or ',0,'),
   }
   if lost_now then
     call('HSET', state_key, 'lostAt', format('%.0f', now))
@@ -506,9 +548,10 @@ local function observe(keys, args)
   local reply = { 'ok' }
   for i, range in ipairs(ranges) do
     if range.committed > range.was_committed then
-      trim(prefix, range.partition, range.committed, range.watermark)
+      trim(prefix, range.partition, range.committed)
     end
-    reply[i + 1] = apply_range(range, scope)
+    local is_new = range.from >= range.watermark and not range.is_quiet
+    reply[i + 1] = is_new and apply_new(range, scope) or apply_mixed(range, scope)
     finish_range(prefix, range)
   end
   store_counters(order)
@@ -525,61 +568,46 @@ local function claim(range, at, scope, by_index)
     local field = 4 * (index - 1)
     local before = by_index[index].sum
     granted = granted and before + 1 <= named[field + 4]
-    counts[#counts + 1] = named[field + 3] .. ',' .. text(before)
+    counts[#counts + 1] = named[field + 3] .. text(before)
   end
   if granted then
     for i = at + 2, at + 1 + events[at + 1] do
       count_one(by_index[events[i]], scope.now)
     end
   end
-  return '[' .. (granted and '1' or '0') .. ',[' .. concat(counts, ',') .. ']]'
-end
-
-local function recorded_grants(prefix, range)
-  local fields, at = {}, 1
-  while at <= #range.events do
-    fields[#fields + 1] = 'r' .. range.events[at]
-    at = at + 2 + range.events[at + 1]
-  end
-  local grants = {}
-  for i = 1, #fields, CHUNK do
-    local last = min(i + CHUNK - 1, #fields)
-    local some = call('HMGET', prefix .. 'f:' .. range.partition, unpack(fields, i, last))
-    for j = i, last do
-      grants[j] = some[j - i + 1]
-    end
-  end
-  return grants
+  return '[' .. events[at] .. (granted and ',1,[' or ',0,[') .. concat(counts, ',') .. ']]'
 end
 
 local function reserve_range(range, scope)
-  local events, grants, at, n = range.events, range.grants, 1, 0
+  local events, at, last = range.events, 1, nil
   local by_index = counters_of(range, scope.counters, scope.now)
-  local fresh = {}
+  local lines, fresh, first_fresh = {}, {}, nil
   while at <= #events do
-    n = n + 1
     local offset = events[at]
-    if not grants[n] and tonumber(offset) < range.committed then
-      grants[n] = 'null'
-    elseif not grants[n] then
-      grants[n] = claim(range, at, scope, by_index)
-      fresh[#fresh + 1] = 'r' .. offset
-      fresh[#fresh + 1] = grants[n]
+    local line = range.recorded[offset] or (tonumber(offset) < range.committed and 'null')
+    if not line then
+      line = claim(range, at, scope, by_index)
+      first_fresh, last = first_fresh or offset, offset
+      fresh[#fresh + 1] = line
     end
+    lines[#lines + 1] = line
     at = at + 2 + events[at + 1]
   end
-  write_fields(scope.prefix .. 'f:' .. range.partition, fresh)
-  return '[' .. concat(grants, ',') .. ']'
+  if first_fresh then
+    record(scope.prefix, range.partition, 'g', first_fresh, format('%.0f', last + 1), concat(fresh, ',\n'))
+  end
+  return concat(lines, ',\n')
 end
 
 -- Purpose  Takes places in execution limits, once per offset, in order: one place in every limit that covers the event
 --          if all of them have room, none otherwise. An offset that has its answer keeps it.
 -- KEYS     1 {d}:state
 -- ARGV     per range: partition, token, and a MessagePack array of two flat arrays:
---            counters  key, window in ms, limit id as JSON, max; ...
+--            counters  key, window in ms, limit id as JSON and a comma, max; ...
 --            claims    offset as text, number of counters, their indices from 1; ...
--- Returns  { 'fenced', partition } with nothing changed, or { 'ok', text, ... }: per range a JSON array with one grant
---          for each claim: [granted (0, 1), [limit id, count before, ...]]; null below the committed offset
+-- Returns  { 'fenced', partition } with nothing changed, or { 'ok', text, ... }: per range one grant for each
+--          claim as JSON, parted by commas: [offset, granted (0, 1), [limit id, count before, ...]]; null below the
+--          committed offset
 local function reserve(keys, args)
   local prefix = prefix_of(keys[1])
   local now = floor(microseconds() / 1000)
@@ -592,7 +620,7 @@ local function reserve(keys, args)
     end
     local message = unpack_message(args[i + 2])
     local range = { partition = args[i], committed = own.committed, counters = message[1], events = message[2] }
-    range.grants = recorded_grants(prefix, range)
+    range.recorded = load_recorded(prefix, range.partition, 'g')
     ranges[#ranges + 1] = range
   end
   local counters, order = load_counters(prefix, ranges, now)
@@ -636,7 +664,7 @@ local function put_context(keys, args)
       latest[key] = known[at]
     end
     local value = latest[key]
-    local version = value and tonumber(string.match(value, '^{"version":(%-?%d+)'))
+    local version = value and tonumber(match(value, '^{"version":(%-?%d+)'))
     local is_new = not from or tonumber(args[i]) >= applied
     local is_later = args[i + 3] == '' and value or args[i + 3] ~= '' and (not version or tonumber(args[i + 2]) > version)
     if is_new and is_later then

@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs'
+import { expect } from 'vitest'
+import { libraryOf } from '../../src/redis/library.ts'
+import { openRedis } from '../../src/redis/open.ts'
+import type { RedisConfig, RedisState } from '../../src/redis/open.ts'
+import { BACKLOG_EVENTS } from '../conformance/state-caller.ts'
+import type { StateSubject } from '../conformance/state-caller.ts'
+import type { RedisServer } from './server.ts'
+import { wireTo } from './wire.ts'
+
+const START = 1_700_000_000_000
+const source = readFileSync(new URL('../../src/redis/sluice.lua', import.meta.url), 'utf8')
+
+/** The library with its clock in the key `clock`, two fields as TIME answers them. Nothing else is changed. */
+export const clockedLibrary = libraryOf(source.replace("call('TIME')", "call('HMGET', 'clock', 's', 'us')"))
+
+/** The state store on a real server that this test has for itself, its time in the test's hand. */
+export async function realSubject(
+  server: RedisServer,
+  config: Partial<RedisConfig> = {},
+): Promise<StateSubject & { redis: RedisState }> {
+  const { admin } = server
+  let now = START
+  const setClock = (): Promise<unknown> => admin.hset('clock', { s: Math.floor(now / 1000), us: (now % 1000) * 1000 })
+  await admin.flushall()
+  await setClock()
+  const wire = await wireTo(server.port)
+  const redis = await openRedis({
+    url: `redis://127.0.0.1:${wire.port}`,
+    deployment: 'conformance',
+    topic: 'model.outputs',
+    probeMs: 10,
+    backlogEvents: BACKLOG_EVENTS,
+    library: clockedLibrary,
+    ...config,
+  })
+  const serving = (): Promise<void> => expect.poll(() => redis.trouble(), { interval: 5 }).toBeNull()
+  await serving()
+  return {
+    redis,
+    store: redis.store,
+    advance: async (ms) => {
+      now += ms
+      await age(server, ms)
+      await setClock()
+    },
+    flush: async () => {
+      await admin.flushall()
+      await setClock()
+    },
+    putContext: async (hash, value) => {
+      const run = { partition: 0, from: null, next: 1, updates: [{ offset: 0, hash, value }] }
+      expect((await redis.context.apply(run)).kind).toBe('applied')
+    },
+    away: async () => {
+      wire.cut()
+      await expect.poll(() => redis.trouble(), { interval: 5 }).not.toBeNull()
+    },
+    back: async () => {
+      wire.mend()
+      await serving()
+    },
+    loseNextReply: async () => wire.cutBeforeReply(),
+    close: async () => {
+      redis.close()
+      await wire.close()
+    },
+  }
+}
+
+/** Lets every key that expires expire sooner by as much as the clock was moved on. */
+async function age({ admin }: RedisServer, ms: number): Promise<void> {
+  const keys = await admin.keys('{*')
+  for (const key of keys) {
+    const left = await admin.pttl(key)
+    if (left > 0 && left <= ms) await admin.del(key)
+    else if (left > 0) await admin.pexpire(key, left - ms)
+  }
+}

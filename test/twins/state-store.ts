@@ -1,0 +1,322 @@
+import type { ContextValue } from '../../src/decision/facts.ts'
+import type { CounterInquiry, Inquiry } from '../../src/decision/inquiry.ts'
+import type {
+  Grant,
+  Observation,
+  ObserveRange,
+  Position,
+  ReserveRange,
+  StateRefusal,
+  StateStore,
+} from '../../src/processor/ports.ts'
+
+type Partition = {
+  token: number
+  watermark: number
+  committed: number
+  epoch: number
+  readonly observations: Map<number, Observation>
+  readonly grants: Map<number, Grant>
+}
+
+/** How many of what happened in each bucket of time; a bucket is `widthMs` long. */
+type Counter = { readonly widthMs: number; readonly buckets: Map<number, number> }
+
+type Earlier = {
+  readonly partition: number
+  readonly offset: number
+  readonly digest: string
+  readonly forgottenAt: number
+}
+
+const BUCKETS = 16
+
+/**
+ * The state store in memory, by the same algorithm as the function library and its client; held to them by
+ * test/conformance/state-store.ts. Time is the caller's.
+ */
+export class StateStoreTwin implements StateStore {
+  /** Calls have no answer while this is `away`; with `deaf` they have their effect all the same. */
+  reach: 'there' | 'away' | 'deaf' = 'there'
+  /** Calls so far, answered or not. */
+  calls = 0
+  readonly #now: () => number
+  readonly #topic: string
+  readonly #backlogEvents: number
+  readonly #context = new Map<string, ContextValue>()
+  readonly #partitions = new Map<number, Partition>()
+  readonly #counters = new Map<string, Counter>()
+  readonly #events = new Map<string, Earlier>()
+  readonly #backlog = new Map<number, ObserveRange[]>()
+  #epoch = 0
+  #hasEpoch = false
+  #lostAt = -Infinity
+
+  constructor(now: () => number, topic = 'model.outputs', backlogEvents = 200_000) {
+    this.#now = now
+    this.#topic = topic
+    this.#backlogEvents = backlogEvents
+  }
+
+  /** Forgets everything, as a Redis that was flushed has. */
+  flush(): void {
+    for (const map of [this.#partitions, this.#counters, this.#events, this.#context]) map.clear()
+    this.#hasEpoch = false
+    this.#lostAt = -Infinity
+  }
+
+  /** What is known of an entity from now on; null forgets it. */
+  putContext(hash: string, value: ContextValue | null): void {
+    if (value === null) this.#context.delete(hash)
+    else this.#context.set(hash, value)
+  }
+
+  async acquire(
+    positions: ReadonlyMap<number, Position>,
+    _longestWindowMs: number,
+  ): Promise<{ readonly kind: 'owned'; readonly tokens: ReadonlyMap<number, number> } | StateRefusal> {
+    this.calls++
+    if (this.reach === 'away') return unavailable()
+    const needed = new Map(
+      [...positions].map(([partition, { start }]) => [partition, this.#remembered(partition, start)]),
+    )
+    if (!this.#hasEpoch) {
+      this.#epoch++
+      this.#hasEpoch = true
+    }
+    const isLost = [...positions].some(([partition, position]) =>
+      this.#isLost(partition, position, needed.get(partition) ?? 0),
+    )
+    if (isLost) this.#lostAt = this.#now()
+    const tokens = new Map(
+      [...positions].map(([partition, { start }]) => [
+        partition,
+        this.#take(partition, start, needed.get(partition) ?? 0),
+      ]),
+    )
+    if (this.reach === 'deaf') return unavailable()
+    for (const partition of this.#backlog.keys()) {
+      const start = positions.get(partition)?.start ?? -1
+      if (!((needed.get(partition) ?? start) < start)) this.#backlog.delete(partition)
+    }
+    return { kind: 'owned', tokens }
+  }
+
+  async observe(
+    ranges: readonly ObserveRange[],
+    duplicatesMs: number,
+    longestWindowMs: number,
+  ): Promise<
+    | { readonly kind: 'observed'; readonly observations: ReadonlyMap<number, ReadonlyMap<number, Observation>> }
+    | StateRefusal
+  > {
+    this.calls++
+    if (this.reach === 'away') return this.#remember(ranges)
+    const unowned = ranges.find((it) => !(it.token > 0))
+    if (unowned !== undefined) return { kind: 'fenced', partition: unowned.partition }
+    for (const range of ranges) {
+      if (this.#hasMissed(range) && !this.#owns(range)) return { kind: 'fenced', partition: range.partition }
+      this.#catchUp(range, duplicatesMs, longestWindowMs)
+    }
+    const stranger = ranges.find((it) => !this.#owns(it))
+    if (stranger !== undefined) return { kind: 'fenced', partition: stranger.partition }
+    const isLostNow = ranges.map((it) => this.#showsLoss(it)).includes(true)
+    if (isLostNow) this.#lostAt = this.#now()
+    const observations = new Map<number, ReadonlyMap<number, Observation>>()
+    for (const range of ranges) observations.set(range.partition, this.#apply(range, duplicatesMs, longestWindowMs))
+    return this.reach === 'deaf' ? this.#remember(ranges) : { kind: 'observed', observations }
+  }
+
+  async reserve(
+    ranges: readonly ReserveRange[],
+  ): Promise<
+    { readonly kind: 'reserved'; readonly grants: ReadonlyMap<number, ReadonlyMap<number, Grant>> } | StateRefusal
+  > {
+    this.calls++
+    if (this.reach === 'away') return unavailable()
+    const stranger = ranges.find((it) => !this.#owns(it))
+    if (stranger !== undefined) return { kind: 'fenced', partition: stranger.partition }
+    const grants = new Map<number, ReadonlyMap<number, Grant>>()
+    for (const { partition, claims } of ranges) {
+      const own = this.#partition(partition)
+      for (const { offset, inquiry } of claims)
+        if (!own.grants.has(offset)) own.grants.set(offset, this.#claim(inquiry))
+      grants.set(partition, new Map(claims.map(({ offset }) => [offset, own.grants.get(offset)!])))
+    }
+    return this.reach === 'deaf' ? unavailable() : { kind: 'reserved', grants }
+  }
+
+  // ---- Ownership ----------------------------------------------------------------------------------------------------
+
+  #owns({ partition, token }: { readonly partition: number; readonly token: number }): boolean {
+    const own = this.#partitions.get(partition)
+    return this.#hasEpoch && own !== undefined && own.token === token && own.epoch === this.#epoch
+  }
+
+  #isLost(partition: number, { committed }: Position, needed: number): boolean {
+    const own = this.#partitions.get(partition)
+    if (own === undefined) return committed !== null
+    return own.epoch !== this.#epoch || (committed !== null && own.watermark < Math.min(committed, needed))
+  }
+
+  #take(partition: number, start: number, needed: number): number {
+    const own = this.#partitions.get(partition) ?? fresh()
+    this.#partitions.set(partition, own)
+    own.token = Math.max(own.token + 1, this.#now() * 1000)
+    own.watermark = Math.max(own.watermark, needed)
+    own.epoch = this.#epoch
+    own.committed = start
+    trim(own)
+    return own.token
+  }
+
+  #partition(partition: number): Partition {
+    return this.#partitions.get(partition)!
+  }
+
+  // ---- Observation --------------------------------------------------------------------------------------------------
+
+  #showsLoss({ partition, from, committed, inquiries }: ObserveRange): boolean {
+    const own = this.#partition(partition)
+    const floor = Math.max(own.committed, committed)
+    return (
+      from > own.watermark ||
+      inquiries.some(({ offset }) => offset < own.watermark && offset >= floor && !own.observations.has(offset))
+    )
+  }
+
+  #apply(range: ObserveRange, duplicatesMs: number, longestWindowMs: number): Map<number, Observation> {
+    const own = this.#partition(range.partition)
+    own.committed = Math.max(own.committed, range.committed)
+    trim(own)
+    const isLost = this.#now() < this.#lostAt + longestWindowMs
+    for (const inquiry of range.inquiries) {
+      if (own.observations.has(inquiry.offset)) continue
+      own.observations.set(inquiry.offset, this.#observation(range.partition, inquiry, duplicatesMs, isLost))
+    }
+    own.watermark = Math.max(own.watermark, range.next)
+    return new Map(range.inquiries.map(({ offset }) => [offset, own.observations.get(offset)!]))
+  }
+
+  #observation(partition: number, inquiry: Inquiry, duplicatesMs: number, lost: boolean): Observation {
+    const earlier = this.#earlier(partition, inquiry, duplicatesMs)
+    const counters = new Map<string, number>()
+    for (const asked of inquiry.counters) {
+      counters.set(asked.limit, this.#count(asked))
+      if (asked.count === 'proposals' && earlier?.digest !== inquiry.digest) this.#add(asked)
+    }
+    const context = new Map<string, ContextValue>()
+    for (const { name, hash } of inquiry.context) {
+      const value = hash === null ? undefined : this.#context.get(hash)
+      if (value !== undefined) context.set(name, value)
+    }
+    const first =
+      earlier === null
+        ? null
+        : { decisionId: `${this.#topic}:${earlier.partition}:${earlier.offset}`, digest: earlier.digest }
+    return { now: this.#now(), lost, first, counters, context }
+  }
+
+  #earlier(partition: number, { actionKey, digest, offset }: Inquiry, duplicatesMs: number): Earlier | null {
+    if (duplicatesMs <= 0) return null
+    const known = this.#events.get(actionKey)
+    if (known === undefined || !(this.#now() < known.forgottenAt)) {
+      this.#events.set(actionKey, { partition, offset, digest, forgottenAt: this.#now() + duplicatesMs })
+      return null
+    }
+    return known.partition === partition && known.offset === offset ? null : known
+  }
+
+  // ---- Counters -----------------------------------------------------------------------------------------------------
+
+  /** As a limit with this window sees it: if the window changed, each bucket lies where its last millisecond was. */
+  #counter({ count, key, windowMs }: CounterInquiry): Counter {
+    const widthMs = Math.ceil(windowMs / BUCKETS)
+    const known = this.#counters.get(`${count} ${key}`)
+    const oldest = Math.floor((this.#now() - windowMs) / widthMs)
+    const buckets = new Map<number, number>()
+    for (const [bucket, n] of known?.buckets ?? []) {
+      const isSame = known?.widthMs === widthMs
+      const place = isSame ? bucket : Math.floor(((bucket + 1) * (known?.widthMs ?? widthMs) - 1) / widthMs)
+      if (place >= oldest) buckets.set(place, (buckets.get(place) ?? 0) + n)
+    }
+    return { widthMs, buckets }
+  }
+
+  #count(asked: CounterInquiry): number {
+    return [...this.#counter(asked).buckets.values()].reduce((sum, n) => sum + n, 0)
+  }
+
+  #add(asked: CounterInquiry): void {
+    const { widthMs, buckets } = this.#counter(asked)
+    const bucket = Math.max(Math.floor(this.#now() / widthMs), ...buckets.keys())
+    buckets.set(bucket, (buckets.get(bucket) ?? 0) + 1)
+    this.#counters.set(`${asked.count} ${asked.key}`, { widthMs, buckets })
+  }
+
+  #claim(inquiry: Inquiry): Grant {
+    const limits = inquiry.counters.filter((it) => it.count === 'executions')
+    const counters = new Map(limits.map((it) => [it.limit, this.#count(it)]))
+    const granted = limits.every((it) => (counters.get(it.limit) ?? 0) + 1 <= it.max)
+    if (granted) for (const limit of limits) this.#add(limit)
+    return { granted, counters }
+  }
+
+  // ---- Outages ------------------------------------------------------------------------------------------------------
+
+  #remember(ranges: readonly ObserveRange[]): StateRefusal {
+    for (const range of ranges) {
+      const held = (this.#backlog.get(range.partition) ?? []).filter((it) => it.from < range.from)
+      this.#backlog.set(range.partition, [...held.map((it) => until(it, range.from)), range])
+      const weights = [...this.#backlog.values()].flat().map((it) => it.inquiries.length + 1)
+      if (weights.reduce((sum, n) => sum + n, 0) > this.#backlogEvents) this.#backlog.clear()
+    }
+    return unavailable()
+  }
+
+  /** From where on the backlog reaches without a gap to `start`; `start` if it does not. */
+  #remembered(partition: number, start: number): number {
+    const held = this.#backlog.get(partition) ?? []
+    const from = held[0]?.from ?? start
+    const reached = held.reduce((at, it) => (it.from <= at ? Math.max(at, it.next) : at), from)
+    return from < start && reached >= start ? from : start
+  }
+
+  #hasMissed({ partition, from }: ObserveRange): boolean {
+    return (this.#backlog.get(partition) ?? []).some((it) => it.from < from)
+  }
+
+  #catchUp(range: ObserveRange, duplicatesMs: number, longestWindowMs: number): void {
+    for (const held of this.#backlog.get(range.partition) ?? []) {
+      if (held.from >= range.from) break
+      const own = this.#partition(range.partition)
+      const { from, next, inquiries } = until(held, range.from)
+      if (from > own.watermark) this.#lostAt = this.#now()
+      const missed = inquiries.filter((it) => it.offset >= own.watermark && it.offset < next)
+      this.#apply({ ...range, from, next, inquiries: missed }, duplicatesMs, longestWindowMs)
+    }
+    this.#backlog.delete(range.partition)
+  }
+}
+
+const unavailable = (): StateRefusal => ({
+  kind: 'unavailable',
+  fault: { code: 'state.unavailable', detail: 'the twin is away', retry: true },
+})
+
+const fresh = (): Partition => ({
+  token: 0,
+  watermark: 0,
+  committed: 0,
+  epoch: 0,
+  observations: new Map(),
+  grants: new Map(),
+})
+
+/** Ends at `offset` at the latest; the inquiries beyond it stay, and stay counted as remembered. */
+const until = (range: ObserveRange, offset: number): ObserveRange =>
+  range.next > offset ? { ...range, next: offset } : range
+
+function trim({ committed, observations, grants }: Partition): void {
+  for (const map of [observations, grants]) for (const offset of map.keys()) if (offset < committed) map.delete(offset)
+}
