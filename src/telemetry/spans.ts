@@ -114,6 +114,7 @@ type DeadLetter = Extract<Decided, { kind: 'deadLetter' }>
 const deadLetterAttributes = ({ record, fault }: DeadLetter): Attributes => ({
   [DECISION.id]: positionOf(record),
   [DECISION.code]: fault.code,
+  [DECISION.codes]: [fault.code],
   [ERROR_TYPE]: fault.code,
 })
 

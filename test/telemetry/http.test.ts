@@ -31,7 +31,7 @@ describe('readyz', () => {
     ['redis away: decisions go on', [ok, degraded], true, 200],
     ['kafka not assigned', [missing, degraded], true, 503],
     ['not started yet', [ok], false, 503],
-  ] as const)('%s: %d', async (_what, parts, started, status) => {
+  ] as const)('%s', async (_what, parts, started, status) => {
     const answer = await fetch(`${await start(parts, started)}/readyz`)
     expect(answer.status).toBe(status)
     const shown = Object.fromEntries(parts.map(({ name, state, detail }) => [name, { state, detail }]))

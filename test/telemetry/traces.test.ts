@@ -91,7 +91,8 @@ describe('the whole way of one event is one trace', () => {
     const parent = propagation.extract(context.active(), { traceparent: traceparent(one.link) })
     await context.with(parent, async () => {
       await Promise.resolve()
-      tracer.startActiveSpan('process decisions.execute', { kind: SpanKind.CONSUMER }, (span) => span.end())
+      const attributes = { 'decision.id': one.record.offset, 'decision.code': 'confidence.sufficient' }
+      tracer.startActiveSpan('process decisions.execute', { kind: SpanKind.CONSUMER, attributes }, (span) => span.end())
     })
     await Promise.all([demo.close(), telemetry.close()])
 
@@ -117,6 +118,7 @@ describe('the whole way of one event is one trace', () => {
       'decision.audit': false,
     })
     expect(await (await fetch(`${url}/api/traces/${found!.traceId}`)).json()).toEqual(found)
+    expect((await (await fetch(url)).text()).split(`/trace/${found!.traceId}`)).toHaveLength(2)
   })
 })
 
@@ -177,6 +179,7 @@ describe('pages', () => {
   test('show what a span says as text, and load nothing', async () => {
     const url = await startServer()
     const attributes = [
+      { key: 'decision.codes', value: { arrayValue: { values: [{ stringValue: '</code><script>' }] } } },
       { key: 'decision.code', value: { stringValue: '<script>alert(1)</script>' } },
       { key: 'decision.route', value: { stringValue: '"><img src=x>' } },
     ]

@@ -52,7 +52,7 @@ dd { margin: 0; font-variant-numeric: tabular-nums; overflow-wrap: anywhere }
 .legend { display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; margin: 1rem 0 0.5rem }
 .dot { display: inline-block; flex: none; width: 0.7rem; height: 0.7rem; border-radius: 3px; margin-right: 0.5rem }
 .waterfall { background: var(--raised); border: 1px solid var(--line); border-radius: 8px; overflow: hidden; margin-bottom: 0.75rem }
-.axis, summary { display: grid; grid-template-columns: minmax(12rem, 27%) 1fr; align-items: center; padding-right: 1.25rem }
+.axis, summary { display: grid; grid-template-columns: minmax(10rem, 32%) 1fr; align-items: center; padding-right: 1.25rem }
 .axis { color: var(--quiet); font-size: 0.82rem; border-bottom: 1px solid var(--line); height: 2rem }
 .ticks { position: relative; height: 100% }
 .ticks span { position: absolute; top: 0; bottom: 0; padding: 0.35rem 0 0 0.35rem; border-left: 1px solid var(--line); white-space: nowrap }
@@ -71,5 +71,5 @@ details.error .bar { outline: 2px solid light-dark(#b3222d, #ff8f97) }
 .attributes { border-collapse: collapse; margin: 0.25rem 1rem 0.75rem 2rem; font-size: 0.92rem }
 .attributes th { text-align: left; font-weight: 400; color: var(--quiet); padding: 0.1rem 1.25rem 0.1rem 0; vertical-align: top; white-space: nowrap }
 .attributes td { overflow-wrap: anywhere }
-@media (max-width: 60rem) { body { padding: 0.75rem } .list { display: block; overflow-x: auto } }
+@media (max-width: 60rem) { .ticks span:not(:first-child, .last) { color: transparent } body { padding: 0.75rem } .list { display: block; overflow-x: auto } }
 `

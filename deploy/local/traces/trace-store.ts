@@ -71,9 +71,9 @@ const traceOf = (traceId: string, spans: ReadonlyMap<string, Span>): Trace => ({
   spans: [...spans.values()].sort((a, b) => a.startMs - b.startMs || b.endMs - a.endMs),
 })
 
-/** The spans that stand for a decision: Sluice's consumer spans, not the executor's, which may repeat the id. */
+/** The spans that stand for a decision: only Sluice's own list all codes, an executor's names the deciding one. */
 export const decisionSpans = (trace: Trace): readonly Span[] =>
-  trace.spans.filter(({ kind, attributes }) => kind === 'consumer' && Object.hasOwn(attributes, DECISION.code))
+  trace.spans.filter(({ attributes }) => Object.hasOwn(attributes, DECISION.codes))
 
 function rowsOf(trace: Trace, filter: Filter): readonly DecisionRow[] {
   return decisionSpans(trace)
