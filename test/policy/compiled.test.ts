@@ -78,7 +78,8 @@ audit: { share: 0.05, salt: s }
     const actions =
       'actions:\n  a: { undo: reversible, stateless: false, executeWithin: 90s, audit: 0 }\n  b: { undo: reversible }\n'
     const limits = 'limits: [{ id: l, count: proposals, per: [], max: 1, window: 31d, over: review, actions: [a] }]\n'
-    const context = 'context: { c: { key: event.actor, maxAge: 1s, missing: execute, stale: reject, actions: [b] } }\n'
+    const context =
+      'context: { c: { key: event.actor, maxAge: 1s, missing: execute, stale: reject, actions: [b] }, d: { key: event.actor, maxAge: 1s, missing: reject } }\n'
     const policy = policyOf(policyText({ head, actions, limits, context, rules: '' }))
     expect(policy).toMatchObject({
       version: 3,
@@ -88,7 +89,10 @@ audit: { share: 0.05, salt: s }
       auditSalt: 's',
       longestWindowMs: 31 * 86_400_000,
       limits: [{ per: [], actions: new Set(['a']) }],
-      context: [{ key: { name: 'actor' }, missing: 'execute', stale: 'reject', actions: new Set(['b']) }],
+      context: [
+        { key: { name: 'actor' }, missing: 'execute', stale: 'reject', actions: new Set(['b']) },
+        { missing: 'reject', stale: 'reject', actions: null },
+      ],
     })
     expect(policy.actions.get('a')).toMatchObject({ executeWithinMs: 90_000, auditShare: 0 })
     expect(policy.actions.get('b')).toMatchObject({ auditShare: 0.05 })
