@@ -4,7 +4,7 @@ import { sentence, suggestion } from './nearest.ts'
 /** What is wrong in a condition; `offset` counts characters from its start. */
 export type ConditionProblem = { readonly offset: number; readonly message: string; readonly hint: string }
 
-export function childrenOf(node: ASTNode): readonly ASTNode[] {
+function childrenOf(node: ASTNode): readonly ASTNode[] {
   switch (node.op) {
     case 'value':
     case 'id':
