@@ -86,6 +86,11 @@ function processSpan(
   group: string,
 ): SpanFacts {
   const { record } = one
+  const attributes = messaging('process', 'process', record.topic, record.partition)
+  attributes[MESSAGING.offset] = record.offset
+  attributes[MESSAGING.group] = group
+  if (one.kind === 'verdict') addVerdict(attributes, one.verdict)
+  else addDeadLetter(attributes, record, one.fault.code)
   const links: Link[] = parent === null ? [{ context: batch }] : [{ context: parent }, { context: batch }]
   return {
     name: SPANS.process(record.topic),
@@ -94,12 +99,7 @@ function processSpan(
     parent,
     startMs: times.polled,
     endMs: times.committed,
-    attributes: {
-      ...messaging('process', 'process', record.topic, record.partition),
-      [MESSAGING.offset]: record.offset,
-      [MESSAGING.group]: group,
-      ...(one.kind === 'verdict' ? verdictAttributes(one.verdict) : deadLetterAttributes(one)),
-    },
+    attributes,
     links,
     droppedLinks: 0,
     status:
@@ -109,49 +109,37 @@ function processSpan(
   }
 }
 
-type DeadLetter = Extract<Decided, { kind: 'deadLetter' }>
-
-const deadLetterAttributes = ({ record, fault }: DeadLetter): Attributes => ({
-  [DECISION.id]: positionOf(record),
-  [DECISION.code]: fault.code,
-  [DECISION.codes]: [fault.code],
-  [ERROR_TYPE]: fault.code,
-})
-
-function verdictAttributes({
-  decisionId,
-  route,
-  code,
-  findings,
-  mode,
-  score,
-  policy,
-  event,
-  audit,
-}: Verdict): Attributes {
-  return present({
-    [DECISION.id]: decisionId,
-    [DECISION.route]: route,
-    [DECISION.code]: code,
-    [DECISION.codes]: [...new Set(findings.map((it) => it.code))].slice(0, CODES_LISTED),
-    [DECISION.margin]: score.margin,
-    [DECISION.confidenceRaw]: score.raw,
-    [DECISION.confidenceCalibrated]: score.calibrated,
-    [DECISION.policyName]: policy.name,
-    [DECISION.policyVersion]: policy.version,
-    [DECISION.policyDigest]: policy.digest,
-    [DECISION.calibrationDigest]: policy.calibration,
-    [DECISION.mode]: mode,
-    [DECISION.action]: event.action.slice(0, NAME_CHARS),
-    [DECISION.modelName]: event.model.name.slice(0, NAME_CHARS),
-    [DECISION.modelVersion]: event.model.version.slice(0, NAME_CHARS),
-    [DECISION.audit]: audit.selected,
-  })
+function addDeadLetter(attributes: Attributes, record: InputRecord, code: string): void {
+  attributes[DECISION.id] = positionOf(record)
+  attributes[DECISION.code] = code
+  attributes[DECISION.codes] = [code]
+  attributes[ERROR_TYPE] = code
 }
 
-/** Without those that are null: a backend would show them as empty. */
-const present = (attributes: Attributes): Attributes =>
-  Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== null))
+function addVerdict(attributes: Attributes, verdict: Verdict): void {
+  const { score, policy, event } = verdict
+  attributes[DECISION.id] = verdict.decisionId
+  attributes[DECISION.route] = verdict.route
+  attributes[DECISION.code] = verdict.code
+  attributes[DECISION.codes] = codesOf(verdict)
+  attributes[DECISION.policyName] = policy.name
+  attributes[DECISION.policyVersion] = policy.version
+  attributes[DECISION.policyDigest] = policy.digest
+  attributes[DECISION.mode] = verdict.mode
+  attributes[DECISION.action] = event.action.slice(0, NAME_CHARS)
+  attributes[DECISION.modelName] = event.model.name.slice(0, NAME_CHARS)
+  attributes[DECISION.modelVersion] = event.model.version.slice(0, NAME_CHARS)
+  attributes[DECISION.audit] = verdict.audit.selected
+  if (policy.calibration !== null) attributes[DECISION.calibrationDigest] = policy.calibration
+  if (score.margin !== null) attributes[DECISION.margin] = score.margin
+  if (score.raw !== null) attributes[DECISION.confidenceRaw] = score.raw
+  if (score.calibrated !== null) attributes[DECISION.confidenceCalibrated] = score.calibrated
+}
+
+const codesOf = ({ findings }: Verdict): string[] =>
+  findings.length === 1
+    ? findings.map((it) => it.code)
+    : [...new Set(findings.map((it) => it.code))].slice(0, CODES_LISTED)
 
 function innerSpans(verdict: Verdict, link: TraceLink, { process }: Family, times: BatchTimes): readonly SpanFacts[] {
   const ids = childSpanIds(link)
@@ -197,14 +185,17 @@ function sendSpan(one: Decided, { process, send }: Family, times: BatchTimes, to
   }
 }
 
-const messaging = (operation: string, type: string, topic: string, partition: number | null): Attributes => ({
-  [MESSAGING.system]: SYSTEM,
-  [MESSAGING.systemBefore]: SYSTEM,
-  [MESSAGING.operation]: operation,
-  [MESSAGING.operationType]: type,
-  [MESSAGING.destination]: topic,
-  ...(partition === null ? {} : { [MESSAGING.partition]: String(partition) }),
-})
+function messaging(operation: string, type: string, topic: string, partition: number | null): Attributes {
+  const attributes: Attributes = {
+    [MESSAGING.system]: SYSTEM,
+    [MESSAGING.systemBefore]: SYSTEM,
+    [MESSAGING.operation]: operation,
+    [MESSAGING.operationType]: type,
+    [MESSAGING.destination]: topic,
+  }
+  if (partition !== null) attributes[MESSAGING.partition] = String(partition)
+  return attributes
+}
 
 /** A trace of its own: `poll`, the moment the batch was there, linked to its producers; `commit`, to its decisions. */
 function offerBatch(

@@ -83,7 +83,7 @@ function tracestateOf(headers: Headers): string | null {
 }
 
 const latin1 = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+  (Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)).toString('latin1')
 
 /** The hash's first 32 bits as a number in [0, 1). */
 const fraction = (seed: string): number => Number.parseInt(seed.slice(0, 8), 16) / 2 ** 32

@@ -1,0 +1,20 @@
+import type { StateStore } from '../processor/ports.ts'
+import type { Metrics } from './metrics.ts'
+
+/** The same store, with every round trip timed, refused ones too. `now` in milliseconds. */
+export function timedState(store: StateStore, roundTrip: Metrics['stateRoundTrip'], now: () => number): StateStore {
+  const timed = async <T>(operation: Parameters<Metrics['stateRoundTrip']>[0], ask: () => Promise<T>): Promise<T> => {
+    const start = now()
+    try {
+      return await ask()
+    } finally {
+      roundTrip(operation, now() - start)
+    }
+  }
+  return {
+    acquire: (positions, longestWindowMs) => timed('acquire', () => store.acquire(positions, longestWindowMs)),
+    observe: (ranges, duplicatesMs, longestWindowMs) =>
+      timed('observe', () => store.observe(ranges, duplicatesMs, longestWindowMs)),
+    reserve: (ranges) => timed('reserve', () => store.reserve(ranges)),
+  }
+}
