@@ -8,10 +8,10 @@ import { PrometheusReader } from './prometheus.ts'
 import type { SpanCounts } from './span-queue.ts'
 
 /** `records`: how many of the partition have not been decided yet. */
-export type PartitionLag = { readonly partition: number; readonly records: number }
+type PartitionLag = { readonly partition: number; readonly records: number }
 
 /** The rules in force, as a label tells them. */
-export type PolicyLabel = { readonly name: string; readonly version: number; readonly digest: string }
+type PolicyLabel = { readonly name: string; readonly version: number; readonly digest: string }
 
 export type Metrics = {
   readonly observer: Observer

@@ -18,6 +18,6 @@ export type Span = {
 
 /** In OTLP's order: https://github.com/open-telemetry/opentelemetry-proto, trace.proto. */
 export const SPAN_KINDS = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'] as const
-export type SpanKind = (typeof SPAN_KINDS)[number]
+type SpanKind = (typeof SPAN_KINDS)[number]
 
 export const STATUSES = ['unset', 'ok', 'error'] as const
