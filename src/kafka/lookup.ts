@@ -1,7 +1,7 @@
 import { Cluster } from './cluster.ts'
 import type { ClusterTimes } from './cluster.ts'
 import type { KafkaConnection } from './connection.ts'
-import { remedyOf } from './errors.ts'
+import { KafkaRefusal, remedyOf } from './errors.ts'
 import { edgesOf, offsetsOf } from './log-edges.ts'
 import type { Edges } from './log-edges.ts'
 import { LogReader } from './reader.ts'
@@ -107,14 +107,14 @@ export class LogLookup {
   }
 
   async #answered<T>(ask: () => Promise<T>, { signal }: LookupOptions): Promise<T> {
-    const until = Date.now() + PATIENCE_MS
+    const began = Date.now()
     const patient = signal ?? new AbortController().signal
     for (const backoff = new Backoff(50, 1000); ; await pause(backoff.next(), patient)) {
       patient.throwIfAborted()
       try {
         return await ask()
       } catch (error) {
-        if (remedyOf(error) === 'refused' || Date.now() > until) throw error
+        if (Date.now() - began >= patienceFor(error)) throw error
       }
     }
   }
@@ -181,6 +181,14 @@ class RangeSearch {
 
   readonly trouble = (): void => undefined
 }
+
+/** Milliseconds. A topic that was just created may not be known to every broker. */
+function patienceFor(error: unknown): number {
+  if (remedyOf(error) === 'refused') return 0
+  return error instanceof KafkaRefusal && error.kafka.code === UNKNOWN_TOPIC ? 1000 : PATIENCE_MS
+}
+
+const UNKNOWN_TOPIC = 3
 
 const nameOf = ({ topic, partition }: { readonly topic: string; readonly partition: number }): string =>
   `${topic}-${partition}`
