@@ -35,7 +35,7 @@ export class Connection {
   readonly #stateKey: string
   readonly #address: string
   #state: 'serving' | 'refusing' | 'closed' = 'refusing'
-  #lastError: unknown = new Error('not connected yet')
+  #lastError = new Error('not connected yet')
   #probe: NodeJS.Timeout | undefined
   #probing: Promise<void> | undefined
   /** Calls in a row that failed although probes were answered. */
@@ -60,7 +60,7 @@ export class Connection {
       connectionName: 'sluice',
       retryStrategy: (times) => Math.min(25 * 2 ** Math.min(times, 5), RECONNECT_MAX_MS),
     })
-    this.#redis.on('error', (error: unknown) => (this.#lastError = error))
+    this.#redis.on('error', (error: unknown) => (this.#lastError = bare(error)))
     this.#redis.on('ready', () => {
       this.#lastProgress = Date.now()
       this.#probeIn(0)
@@ -70,11 +70,10 @@ export class Connection {
 
   /** Starts connecting, and waits for the first answer of Redis for as long as the deadline at the most. */
   async open(): Promise<void> {
+    // Why connecting failed is told by the event `error`; the rejection says only that it did.
     const firstProbe = this.#redis.connect().then(
       () => this.#tryProbe(),
-      (error: unknown) => {
-        this.#lastError = error
-      },
+      () => undefined,
     )
     await within(firstProbe, this.#config.deadlineMs).catch(() => undefined)
   }
@@ -91,16 +90,16 @@ export class Connection {
 
   /** One call, answered within `withinMs` milliseconds or not at all. */
   async call(name: FunctionName, args: readonly (string | Buffer)[], withinMs: number): Promise<Answer> {
-    if (!this.isServing) return this.#unavailable(this.#lastError)
+    if (!this.isServing) return this.#unavailable()
     try {
       const reply = await within(this.#callFunction(name, args), withinMs)
       this.#lastProgress = Date.now()
       this.#failures = 0
       return { kind: 'answered', reply }
     } catch (error) {
-      this.#lastError = error
+      this.#lastError = bare(error)
       this.#refuse(Math.min(this.#config.probeMs * 2 ** this.#failures++, REFUSE_MAX_MS))
-      return this.#unavailable(error)
+      return this.#unavailable()
     }
   }
 
@@ -109,14 +108,15 @@ export class Connection {
     try {
       return await within(this.#redis.info(), this.#config.deadlineMs)
     } catch (error) {
-      this.#lastError = error
+      this.#lastError = bare(error)
       return null
     }
   }
 
   /** What went wrong last, as a fault. */
   fault(): Fault {
-    return this.#faultOf(this.#lastError)
+    const cause = this.#lastError
+    return { code: 'state.unavailable', detail: `Redis at ${this.#address}: ${cause.message}`, retry: true, cause }
   }
 
   close(): void {
@@ -170,7 +170,7 @@ export class Connection {
       this.#lastProgress = Date.now()
       this.#serve()
     } catch (error) {
-      this.#lastError = error
+      this.#lastError = bare(error)
       if (isRefusal(error)) this.#lastProgress = Date.now()
       this.#probeAgain()
     }
@@ -192,14 +192,16 @@ export class Connection {
     this.#probeIn(this.#config.probeMs)
   }
 
-  #unavailable(error: unknown): Answer {
-    return { kind: 'unavailable', fault: this.#faultOf(error) }
+  #unavailable(): Answer {
+    return { kind: 'unavailable', fault: this.fault() }
   }
+}
 
-  #faultOf(cause: unknown): Fault {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    return { code: 'state.unavailable', detail: `Redis at ${this.#address}: ${reason}`, retry: true, cause }
-  }
+/** The error without the command it holds, since its arguments are passwords and people's data. */
+function bare(error: unknown): Error {
+  const clean = new Error(error instanceof Error ? error.message : String(error))
+  if (error instanceof Error) clean.name = error.name
+  return clean
 }
 
 const isFunctionMissing = (error: unknown): boolean =>

@@ -86,13 +86,15 @@ export class RedisStateStore implements StateStore {
     const answer = await this.#connection.call('reserve', args, this.#config.deadlineMs)
     const texts = textsOf(answer)
     if (texts.kind !== 'ok') return texts
-    const grants = new Map<number, ReadonlyMap<number, Grant>>()
-    for (const [at, { partition, claims }] of ranges.entries()) {
-      const byOffset = zip(claims, readGrants(texts.all[at] ?? ''))
-      if (byOffset === null) return { kind: 'fenced', partition }
-      grants.set(partition, byOffset)
-    }
-    return { kind: 'reserved', grants }
+    return readable((): Reserved => {
+      const grants = new Map<number, ReadonlyMap<number, Grant>>()
+      for (const [at, { partition, claims }] of ranges.entries()) {
+        const byOffset = zip(claims, readGrants(texts.all[at] ?? ''))
+        if (byOffset === null) return { kind: 'fenced', partition }
+        grants.set(partition, byOffset)
+      }
+      return { kind: 'reserved', grants }
+    })
   }
 
   async #observe(
@@ -116,7 +118,7 @@ export class RedisStateStore implements StateStore {
       deadline - Date.now(),
     )
     const texts = textsOf(answer)
-    return texts.kind === 'ok' ? this.#read(ranges, texts.all) : texts
+    return texts.kind === 'ok' ? readable(() => this.#read(ranges, texts.all)) : texts
   }
 
   /** Tells Redis what is remembered from before the range, in order; half of the time is left for the range itself. */
@@ -198,6 +200,16 @@ function textsOf(answer: Answer): Texts {
   if (answer.kind === 'unavailable') return answer
   const [kind = '', ...all] = answer.reply as readonly string[]
   return kind === 'fenced' ? { kind, partition: Number(all[0]) } : { kind: 'ok', all }
+}
+
+/** What was read, or a fault where something else than this library has written to our keys. */
+function readable<T>(read: () => T): T | StateRefusal {
+  try {
+    return read()
+  } catch (cause) {
+    const detail = 'Redis holds facts that cannot be read; somebody else has written to this deployment’s keys'
+    return { kind: 'unavailable', fault: { code: 'state.unavailable', detail, retry: true, cause } }
+  }
 }
 
 /** Null when an answer is missing: state holds the offset committed, so this call comes from a past it has left. */

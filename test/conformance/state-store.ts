@@ -342,6 +342,13 @@ export function stateStoreConformance(name: string, open: () => Promise<StateSub
         expect(grants[2]!.counters).toEqual(new Map([['wide', 0]]))
       })
 
+      test('an event with more room does not lend it to another', async () => {
+        await caller.own()
+        await caller.observe(0, some(3))
+        const wishes = [Number.MAX_SAFE_INTEGER, 0, 2].map((max) => ({ counters: [blast('x', max)] }))
+        expect(granted(await caller.reserve(0, wishes))).toEqual([true, false, true])
+      })
+
       test('a claim is answered once for ever', async () => {
         await caller.own()
         await caller.observe(0, some(4, wish), { committed: 0 })
@@ -408,6 +415,13 @@ export function stateStoreConformance(name: string, open: () => Promise<StateSub
         )
         expect(seen).toMatchObject({ counters: new Map([['a",[\n', 0]]), context: new Map([['"x\n', value]]) })
         expect(await caller.observe(0, [{}], { committed: 0 })).toEqual([seen])
+      })
+
+      test.each([33, 65, 300, 70_000])('names of %d characters come through', async (length) => {
+        await caller.own()
+        const long = { ...velocity('long'), limit: 'ä'.repeat(length) }
+        const [seen] = await caller.observe(0, [{ counters: [long] }])
+        expect([...seen!.counters.keys()]).toEqual([long.limit])
       })
     })
 

@@ -8,12 +8,15 @@ export type Wire = {
   readonly cut: () => void
   /** The next request reaches the server; its answer ends the connection instead of arriving, and the wire stays cut. */
   readonly cutBeforeReply: () => void
+  /** The connections there are fall silent without an end, as when a firewall forgets them; new ones work. */
+  readonly hush: () => void
   readonly mend: () => void
   readonly close: () => Promise<void>
 }
 
 export async function wireTo(port: number): Promise<Wire> {
   const ends = new Set<Socket>()
+  const hushed = new Set<Socket>()
   let state: 'whole' | 'cut' | 'cut before reply' = 'whole'
   const cut = (): void => {
     state = 'cut'
@@ -34,8 +37,8 @@ export async function wireTo(port: number): Promise<Wire> {
       end.on('error', () => undefined)
       end.on('close', () => other.destroy())
     }
-    near.on('data', (bytes) => far.write(bytes))
-    far.on('data', (bytes) => (state === 'cut before reply' ? cut() : near.write(bytes)))
+    near.on('data', (bytes) => hushed.has(near) || far.write(bytes))
+    far.on('data', (bytes) => (state === 'cut before reply' ? cut() : hushed.has(far) || near.write(bytes)))
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -43,6 +46,9 @@ export async function wireTo(port: number): Promise<Wire> {
     port: (server.address() as AddressInfo).port,
     cut,
     cutBeforeReply: () => void (state = 'cut before reply'),
+    hush: () => {
+      for (const end of ends) hushed.add(end)
+    },
     mend: () => void (state = 'whole'),
     close: async () => {
       cut()
