@@ -1,0 +1,110 @@
+#!/usr/bin/env node
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { STACK_KINDS } from '../deploy/local/stack.ts'
+import type { StackKind } from '../deploy/local/stack.ts'
+import { showConfig } from './commands/config.ts'
+import { demo } from './commands/demo/demo.ts'
+import { demoExecutor } from './commands/demo/demo-executor.ts'
+import { demoProducer } from './commands/demo/demo-producer.ts'
+import { run } from './commands/run.ts'
+import { setup } from './commands/setup.ts'
+import { policyCheck } from './commands/policy-check.ts'
+import { VERSION } from './version.ts'
+
+const whole = (text: string): number => {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
+  return Number(text)
+}
+
+const positive = (text: string): number => {
+  const value = Number(text)
+  if (!(value > 0)) throw new InvalidArgumentError('It must be a number above 0.')
+  return value
+}
+
+/** Runs a command and exits with its code once nothing keeps the process alive. */
+const exitWith =
+  <A extends unknown[]>(command: (...args: A) => Promise<number> | number) =>
+  async (...args: A): Promise<void> => {
+    process.exitCode = await command(...args)
+  }
+
+const program = new Command('sluice')
+  .description(
+    'A control plane for AI actions: every model output gets one verdict, exactly once and with its reasons.',
+  )
+  .version(VERSION)
+  .option('--config <file>', 'settings from a YAML file; the environment wins')
+  .showHelpAfterError('(`sluice --help` lists all commands)')
+
+const file = (): string | undefined => program.opts<{ config?: string }>().config
+
+program
+  .command('run')
+  .description('run the processor until SIGTERM')
+  .action(exitWith(() => run(file())))
+
+program
+  .command('setup')
+  .description('create the topics that are missing and register the schemas')
+  .option('--partitions <n>', 'of the input topic and with it of the verdict topics', whole)
+  .option('--replicas <n>', 'of every topic; the broker decides if not given', whole)
+  .action(exitWith((options: { partitions?: number; replicas?: number }) => setup(file(), options)))
+
+program
+  .command('config')
+  .description('print every setting, where it came from and what it is; secrets are hidden')
+  .option('--json', 'as JSON', false)
+  .action(exitWith((options: { json: boolean }) => showConfig(file(), options)))
+
+program
+  .command('policy')
+  .description('work on policies')
+  .command('check')
+  .description('name every mistake in policy and calibration files as file:line:column')
+  .argument('<files...>')
+  .option('--json', 'as JSON', false)
+  .action(exitWith((files: string[], options: { json: boolean }) => policyCheck(files, options)))
+
+type Traffic = { readonly events?: number; readonly rate: number; readonly seed: number }
+
+const traffic = (command: Command): Command =>
+  command
+    .option('--events <n>', 'stop after so many', whole)
+    .option('--rate <n>', 'events a second', positive, 20)
+    .option('--seed <n>', 'the same seed gives the same events', whole, 1)
+
+const paced = ({ events, rate, seed }: Traffic) => ({ events: events ?? null, perSecond: rate, seed })
+
+traffic(program.command('demo').description('run all of it on this machine: stack, processor, producer, executor'))
+  .addOption(new Option('--stack <kind>', 'which stack to use').choices(STACK_KINDS))
+  .action(exitWith((options: Traffic & { stack?: StackKind }) => demo({ ...paced(options), stack: options.stack })))
+
+traffic(program.command('demo-producer').description('play the models of the demo')).action(
+  exitWith((options: Traffic) => demoProducer(file(), paced(options))),
+)
+
+program
+  .command('demo-executor')
+  .description('pretend to do what may be executed')
+  .action(exitWith(() => demoExecutor(file())))
+
+/** What a user can mend is said in its message; anything else is a bug and keeps its stack. */
+const FOR_PEOPLE = new Set([
+  'ConfigError',
+  'TopicsUnfit',
+  'RegistrationFailed',
+  'StackError',
+  'SlotTaken',
+  'KafkaRefusal',
+  'NoAnswer',
+  'NotSent',
+])
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  const known = error instanceof Error && (FOR_PEOPLE.has(error.name) || error.name.startsWith('KafkaJS'))
+  console.error(known ? `sluice: ${error.message}` : error)
+  process.exitCode = 1
+}
