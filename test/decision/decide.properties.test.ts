@@ -91,7 +91,7 @@ describe('an execution', () => {
       },
       3000,
     )
-    expect(seen, 'executions among the samples').toBeGreaterThan(100)
+    expect(seen, 'executions among the samples').toBeGreaterThan(20)
   }
 
   it('has a sufficient score and nothing stricter', () => {
