@@ -253,6 +253,15 @@ export function stateStoreConformance(name: string, open: () => Promise<StateSub
         expect(lost(await caller.observe(0, some(2), { committed: 0 }))).toEqual([false, false])
       })
 
+      test('a call that was overtaken is refused and counts nothing', async () => {
+        await caller.own()
+        await caller.observe(0, some(3), { committed: 0 })
+        await caller.observe(3, some(1), { committed: 3 })
+        expect(await caller.ask([caller.range(0, some(3), { committed: 0 })])).toEqual({ kind: 'fenced', partition: 0 })
+        const seen = await caller.observe(4, some(1))
+        expect([counts(seen), lost(seen)]).toEqual([[4], [false]])
+      })
+
       test('offsets set back by an operator are observed anew, as loss', async () => {
         await caller.own()
         await caller.observe(0, some(10))
@@ -294,6 +303,14 @@ export function stateStoreConformance(name: string, open: () => Promise<StateSub
         await subject.advance(1000)
         const shorter = await caller.observe(6, some(1, { counters: [velocity('a', 2 * HOUR)] }))
         expect(counts([...longer, ...shorter])).toEqual([5, 6])
+      })
+
+      test('a limit that is narrowed still counts all that lies in its window', async () => {
+        await caller.own()
+        await subject.advance(40 * 60_000)
+        await caller.observe(0, some(1, { counters: [velocity('n', 16 * HOUR)] }))
+        await subject.advance(50 * 60_000)
+        expect(counts(await caller.observe(1, some(1, { counters: [velocity('n', HOUR)] })))).toEqual([1])
       })
 
       test('limits and kinds do not mix', async () => {

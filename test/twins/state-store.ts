@@ -122,9 +122,13 @@ export class StateStoreTwin implements StateStore {
     if (stranger !== undefined) return { kind: 'fenced', partition: stranger.partition }
     const isLostNow = ranges.map((it) => this.#showsLoss(it)).includes(true)
     if (isLostNow) this.#lostAt = this.#now()
+    const overtaken = ranges.find((it) => this.#isOvertaken(it))
     const observations = new Map<number, ReadonlyMap<number, Observation>>()
     for (const range of ranges) observations.set(range.partition, this.#apply(range, duplicatesMs, longestWindowMs))
-    return this.reach === 'deaf' ? this.#remember(ranges) : { kind: 'observed', observations }
+    if (this.reach === 'deaf') return this.#remember(ranges)
+    return overtaken === undefined
+      ? { kind: 'observed', observations }
+      : { kind: 'fenced', partition: overtaken.partition }
   }
 
   async reserve(
@@ -185,13 +189,23 @@ export class StateStoreTwin implements StateStore {
     )
   }
 
+  #isGone(partition: number, offset: number): boolean {
+    const own = this.#partition(partition)
+    return offset < own.watermark && offset < own.committed && !own.observations.has(offset)
+  }
+
+  /** Asks for what was observed, committed and forgotten, as only a caller does that has given up on its call. */
+  #isOvertaken({ partition, inquiries }: ObserveRange): boolean {
+    return inquiries.some(({ offset }) => this.#isGone(partition, offset))
+  }
+
   #apply(range: ObserveRange, duplicatesMs: number, longestWindowMs: number): Map<number, Observation> {
     const own = this.#partition(range.partition)
     own.committed = Math.max(own.committed, range.committed)
     trim(own)
     const isLost = this.#now() < this.#lostAt + longestWindowMs
     for (const inquiry of range.inquiries) {
-      if (own.observations.has(inquiry.offset)) continue
+      if (own.observations.has(inquiry.offset) || this.#isGone(range.partition, inquiry.offset)) continue
       own.observations.set(inquiry.offset, this.#observation(range.partition, inquiry, duplicatesMs, isLost))
     }
     own.watermark = Math.max(own.watermark, range.next)
