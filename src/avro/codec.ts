@@ -77,7 +77,7 @@ export function createCodec(writers: Writers, verdictIds: VerdictIds, maxEventBy
  * they are one value and nothing else, though not always the shortest encoding of it.
  */
 function copyableBody(value: Buffer | null, writers: Writers): Buffer | null {
-  if (value === null) return null
+  if (value === null || value.length < HEADER_BYTES) return null
   const writer = writers.find(value.readInt32BE(1))
   if (writer === undefined || isFault(writer) || writer.resolver !== undefined) return null
   return value.subarray(HEADER_BYTES)
