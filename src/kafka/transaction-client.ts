@@ -41,7 +41,7 @@ export type TransactionState = 'unfenced' | 'ready' | 'unknown'
 
 type PartitionOutput = { readonly topic: string; readonly partition: number; readonly batches: readonly EncodedBatch[] }
 
-/** How long, and how often, AddPartitionsToTxn waits for the markers of our own last transaction. */
+/** How a transaction waits for the markers of our own last one. */
 const MARKERS_WAIT_MS = { first: 1, last: 4, inAll: 5_000 } as const
 
 /**
@@ -75,7 +75,7 @@ export class TransactionClient {
     return this.#producer.id >= 0
   }
 
-  /** How often AddPartitionsToTxn was repeated because the last transaction's markers were still being written. */
+  /** How often a transaction's first request was repeated because the last transaction's markers were still being written. */
   get markerWaits(): number {
     return this.#markerWaits
   }
@@ -165,20 +165,25 @@ export class TransactionClient {
     if (leaderless.length > 0) await this.#cluster.refresh([...new Set(leaderless.map(({ topic }) => topic))])
   }
 
-  /**
-   * CONCURRENT_TRANSACTIONS means that the markers of our own last transaction are still being written: EndTxn answers
-   * before they are. Nothing was added, so it is safe to ask again, and usual back to back.
-   */
   async #addPartitions(pieces: readonly PartitionOutput[]): Promise<void> {
-    const { transactionalId } = this.#settings
-    const request = addPartitionsToTxn(transactionalId, this.#producer, partitionsOf(pieces))
+    const request = addPartitionsToTxn(this.#settings.transactionalId, this.#producer, partitionsOf(pieces))
+    await this.#afterMarkers(request.apiName, async () => {
+      const codes = await this.#cluster.send(await this.#coordinator(), 'transaction', request)
+      return worstOf(request.apiName, codes, pieces)
+    })
+  }
+
+  /**
+   * The first request of a transaction. CONCURRENT_TRANSACTIONS means that the markers of our own last one are still
+   * being written, since EndTxn answers before they are. Nothing was added then, so it is safe to ask again, and usual
+   * back to back.
+   */
+  async #afterMarkers(apiName: string, add: () => Promise<number>): Promise<void> {
     const until = performance.now() + MARKERS_WAIT_MS.inAll
     const waits = new Backoff(MARKERS_WAIT_MS.first, MARKERS_WAIT_MS.last)
     for (;;) {
-      const codes = await this.#cluster.send(await this.#coordinator(), 'transaction', request)
-      const worst = worstOf(request.apiName, codes, pieces)
-      if (worst !== CONCURRENT_TRANSACTIONS) return refuse(request.apiName, worst)
-      if (performance.now() > until) throw new KafkaRefusal(request.apiName, worst)
+      const code = await add()
+      if (code !== CONCURRENT_TRANSACTIONS || performance.now() > until) return refuse(apiName, code)
       this.#markerWaits++
       await new Promise((resolve) => setTimeout(resolve, waits.next()))
     }
@@ -220,8 +225,10 @@ export class TransactionClient {
   async #commitOffsets(offsets: ReadonlyMap<number, number>, seat: Seat): Promise<void> {
     const { transactionalId, group, input } = this.#settings
     const add = addOffsetsToTxn(transactionalId, this.#producer, group)
-    const added = await this.#cluster.send(await this.#coordinator(), 'transaction', add)
-    refuse(add.apiName, added.code)
+    await this.#afterMarkers(add.apiName, async () => {
+      const { code } = await this.#cluster.send(await this.#coordinator(), 'transaction', add)
+      return code
+    })
     const commit = txnOffsetCommit(transactionalId, this.#producer, seat, input, offsets)
     const codes = await this.#cluster.send(await this.#cluster.coordinator('group', group), 'transaction', commit)
     const asked = [...offsets.keys()].map((partition) => ({ topic: input, partition }))
