@@ -15,6 +15,10 @@ export class HandedOver {
     this.#now = now
   }
 
+  get size(): number {
+    return this.#until.size
+  }
+
   has(actionKey: string): boolean {
     const until = this.#until.get(actionKey)
     return until !== undefined && this.#now() < until
