@@ -3,9 +3,12 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { STACK_KINDS } from '../deploy/local/stack.ts'
 import type { StackKind } from '../deploy/local/stack.ts'
 import { showConfig } from './commands/config.ts'
+import { giveOrder, liftOrder, listOrders } from './commands/control.ts'
+import type { OrderOptions } from './commands/control.ts'
 import { demo } from './commands/demo/demo.ts'
 import { demoExecutor } from './commands/demo/demo-executor.ts'
 import { demoProducer } from './commands/demo/demo-producer.ts'
+import { explainDecision } from './commands/explain.ts'
 import { run } from './commands/run.ts'
 import { setup } from './commands/setup.ts'
 import { policyCheck } from './commands/policy-check.ts'
@@ -65,6 +68,70 @@ program
   .argument('<files...>')
   .option('--json', 'as JSON', false)
   .action(exitWith((files: string[], options: { json: boolean }) => policyCheck(files, options)))
+
+type Explained = {
+  readonly event?: string
+  readonly topic?: string
+  readonly partition?: number
+  readonly offset?: number
+  readonly json: boolean
+}
+
+program
+  .command('explain')
+  .description('say in words why something was decided, and decide it again from its record')
+  .argument('[decisionId]', 'e.g. model.outputs:3:1842')
+  .option('--event <id>', 'find it by the event’s id')
+  .option('--topic <name>', 'find it by where it lies, together with')
+  .option('--partition <n>', '', whole)
+  .option('--offset <n>', '', whole)
+  .option('--json', 'as JSON', false)
+  .action(
+    exitWith((decisionId: string | undefined, { event, json, ...place }: Explained) =>
+      explainDecision(file(), { decisionId, event, place, json }),
+    ),
+  )
+
+const control = program
+  .command('control')
+  .description('orders that hold for every processor: kill switches, exemptions')
+
+const order = (command: Command): Command =>
+  command
+    .requiredOption('--author <name>', 'who orders it')
+    .requiredOption('--reason <text>', 'why')
+    .option('--tenant <name>', 'only this tenant')
+    .option('--model <name>', 'only this model')
+    .option('--action <name>', 'only this action')
+    .option('--actor <name>', 'only this actor')
+    .option('--for <duration>', 'how long, e.g. 2h; until lifted if not given')
+    .option('--id <id>', 'what to lift it by')
+
+const route = new Option('--route <route>', 'where to instead').choices(['review', 'reject'])
+
+order(control.command('kill').description('execute nothing of what is named'))
+  .addOption(route)
+  .action(exitWith((options: OrderOptions) => giveOrder(file(), 'kill', null, options)))
+
+order(control.command('force').description('be at least this strict'))
+  .addOption(route)
+  .action(exitWith((options: OrderOptions) => giveOrder(file(), 'force', null, options)))
+
+order(control.command('exempt').description('let one rule or limit not count, for a time').argument('<rule>')).action(
+  exitWith((rule: string, options: OrderOptions) => giveOrder(file(), 'exempt', rule, options)),
+)
+
+control
+  .command('lift')
+  .description('end an order')
+  .argument('<id>')
+  .action(exitWith((id: string) => liftOrder(file(), id)))
+
+control
+  .command('list')
+  .description('what is in force')
+  .option('--json', 'as JSON', false)
+  .action(exitWith((options: { json: boolean }) => listOrders(file(), options)))
 
 type Traffic = { readonly events?: number; readonly rate: number; readonly seed: number }
 

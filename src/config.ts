@@ -5,7 +5,7 @@ import { SETTINGS } from './settings.ts'
 import type { Setting, SettingName, Settings } from './settings.ts'
 
 /** Where a setting's value came from. */
-export type Origin = 'default' | 'file' | 'environment' | 'not set'
+export type Origin = 'default' | 'running stack' | 'file' | 'environment' | 'not set'
 
 /** All settings, checked and frozen, and where each came from. */
 export type Config = Settings & { readonly origins: ReadonlyMap<SettingName, Origin> }
@@ -25,33 +25,40 @@ export class ConfigError extends Error {
 const NAMES = Object.keys(SETTINGS) as readonly SettingName[]
 const isName = (name: string): name is SettingName => Object.hasOwn(SETTINGS, name)
 
-type Values = Map<SettingName, string>
+type Values = ReadonlyMap<SettingName, string>
 
 /**
  * Reads the environment over the file (YAML, the same names), so that the environment wins. `NAME_FILE` gives a file
- * that holds the value, for secrets. Throws ConfigError naming every problem.
+ * that holds the value, for secrets. `fallback` is what a running local stack says of itself and counts least. Throws
+ * ConfigError naming every problem.
  */
-export function readConfig(file: string | undefined, env: NodeJS.ProcessEnv = process.env): Config {
+export function readConfig(
+  file: string | undefined,
+  env: NodeJS.ProcessEnv = process.env,
+  fallback: Values = new Map(),
+): Config {
   const problems: string[] = []
   const fromFile = file === undefined ? new Map<SettingName, string>() : readFile(file, problems)
   const fromEnv = readEnv(env, problems)
-  const values = new Map([...fromFile, ...fromEnv])
+  const values = new Map([...fallback, ...fromFile, ...fromEnv])
   const settings = check(values, problems)
   if (settings === null) throw new ConfigError(problems)
   problems.push(...contradictions(settings))
   if (problems.length > 0) throw new ConfigError(problems)
-  const origins = new Map(NAMES.map((name) => [name, originOf(name, settings, fromFile, fromEnv)]))
+  const origins = new Map(NAMES.map((name) => [name, originOf(name, settings, [fromEnv, fromFile, fallback])]))
   return Object.freeze({ ...settings, origins })
 }
 
-function originOf(name: SettingName, settings: Settings, fromFile: Values, fromEnv: Values): Origin {
-  if (fromEnv.has(name)) return 'environment'
-  if (fromFile.has(name)) return 'file'
-  return settings[name] === undefined ? 'not set' : 'default'
+const SOURCES = ['environment', 'file', 'running stack'] as const
+
+/** `sources` in the order of SOURCES, the first that has a name wins. */
+function originOf(name: SettingName, settings: Settings, sources: readonly Values[]): Origin {
+  const at = sources.findIndex((source) => source.has(name))
+  return SOURCES[at] ?? (settings[name] === undefined ? 'not set' : 'default')
 }
 
 function readEnv(env: NodeJS.ProcessEnv, problems: string[]): Values {
-  const values: Values = new Map()
+  const values = new Map<SettingName, string>()
   for (const name of NAMES) {
     const direct = env[name]
     const viaFile = env[`${name}_FILE`]
@@ -62,7 +69,7 @@ function readEnv(env: NodeJS.ProcessEnv, problems: string[]): Values {
   return values
 }
 
-function readSecret(name: SettingName, path: string, values: Values, problems: string[]): void {
+function readSecret(name: SettingName, path: string, values: Map<SettingName, string>, problems: string[]): void {
   try {
     values.set(name, readFileSync(path, 'utf8').trimEnd())
   } catch (error) {
@@ -71,7 +78,7 @@ function readSecret(name: SettingName, path: string, values: Values, problems: s
 }
 
 function readFile(path: string, problems: string[]): Values {
-  const values: Values = new Map()
+  const values = new Map<SettingName, string>()
   const content = parseFile(path, problems)
   for (const [name, value] of Object.entries(content)) {
     if (!isName(name)) problems.push(`${path}: unknown setting ${name}${suggestion(name)}`)

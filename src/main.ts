@@ -29,6 +29,7 @@ import { createLogger } from './telemetry/logs.ts'
 import type { Logger } from './telemetry/logs.ts'
 import { openTelemetry } from './telemetry/open-telemetry.ts'
 import type { Telemetry } from './telemetry/open-telemetry.ts'
+import { timedState } from './telemetry/timed-state.ts'
 import { traceparent } from './telemetry/trace-link.ts'
 
 /**
@@ -88,7 +89,15 @@ export async function runSluice(config: Config, signal: AbortSignal, onHttp?: (u
   open.defer(() => log.close())
   const contexts = followContext(connection, config.TOPIC_CONTEXT, records, unusable)
   const updating = runContextUpdater(redis.context, contexts, timer, feeds.signal)
-  const parts = { log, codec, rulebook, timer, control: orders, state: redis.store, ...outward(config, telemetry) }
+  const parts = {
+    log,
+    codec,
+    rulebook,
+    timer,
+    control: orders,
+    state: timedState(redis.store, telemetry.metrics.stateRoundTrip, timer.now),
+    ...outward(config, telemetry),
+  }
   await Promise.race([runProcessor(parts, signal), failing(control.ended), failing(updating)])
   logger.info({}, 'drained')
 }

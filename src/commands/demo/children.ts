@@ -10,6 +10,8 @@ export type Child = {
   readonly stop: (ms: number) => Promise<void>
   /** Resolves with the exit code; null when a signal ended it. */
   readonly ended: Promise<number | null>
+  /** Aborts when it has ended. */
+  readonly over: AbortSignal
 }
 
 const CLI = join(import.meta.dirname, '..', '..', 'cli.ts')
@@ -32,14 +34,16 @@ export function startChild(
   child.stdout?.pipe(log, { end: false })
   child.stderr?.pipe(log, { end: false })
   child.on('message', onMessage)
+  const over = new AbortController()
   const onExit = (): void => void child.kill('SIGKILL')
   process.on('exit', onExit)
   const ended = once(child, 'exit').then(([code]: unknown[]) => {
     process.off('exit', onExit)
     log.end()
+    over.abort()
     return typeof code === 'number' ? code : null
   })
-  return { name, ended, stop: (ms) => stop(child, ended, ms) }
+  return { name, ended, over: over.signal, stop: (ms) => stop(child, ended, ms) }
 }
 
 async function stop(child: ChildProcess, ended: Promise<unknown>, ms: number): Promise<void> {

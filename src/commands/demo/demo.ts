@@ -139,7 +139,10 @@ type Message = {
 
 const producerArgs = ({ events, perSecond, seed }: DemoOptions): readonly string[] => [
   'demo-producer',
-  ...['--rate', String(perSecond), '--seed', String(seed)],
+  '--rate',
+  String(perSecond),
+  '--seed',
+  String(seed),
   ...(events === null ? [] : ['--events', String(events)]),
 ]
 
@@ -162,9 +165,8 @@ async function watchDemo(config: Config, tally: Tally, signal: AbortSignal): Pro
 }
 
 async function untilReady(url: string, processor: Child, signal: AbortSignal): Promise<boolean> {
-  let ended = false
-  void processor.ended.then(() => (ended = true))
-  while (!ended && !signal.aborted) {
+  const over = AbortSignal.any([signal, processor.over])
+  while (!over.aborted) {
     const answer = await fetch(`${url}/readyz`).catch(() => null)
     if (answer?.ok === true) return true
     await delay(100)
@@ -193,8 +195,6 @@ function printAddresses(stack: Stack, http: string, folder: string): void {
 
 /** Whether every event sent has an answer by then. */
 async function untilDone(options: DemoOptions, tally: Tally, parts: Parts, signal: AbortSignal): Promise<boolean> {
-  let processorEnded = false
-  void parts.processor.ended.then(() => (processorEnded = true))
   let lastProgress = { unanswered: -1, sent: -1, at: Date.now() }
   let lastTally = Date.now()
   for (;;) {
@@ -206,7 +206,7 @@ async function untilDone(options: DemoOptions, tally: Tally, parts: Parts, signa
     if (signal.aborted) return await settle(tally, parts)
     const [unanswered, sent] = [tally.unanswered.length, tally.sentCount]
     if (parts.sent() && unanswered === 0 && sent === options.events) return true
-    if (processorEnded) {
+    if (parts.processor.over.aborted) {
       console.error('the processor has ended by itself; its log says why')
       return false
     }
