@@ -26,6 +26,7 @@ const ROWS = decisionTable(`
   listing.flag    0.95       trusted,exempt-for-ever            review   policy.trusted_seller,confidence.sufficient
   listing.flag    0.95       trusted,exempt-over                review   policy.trusted_seller,confidence.sufficient
   listing.flag    0.95       burst,exempt-burst                 execute  control.exempted,confidence.sufficient
+  listing.flag    0.95       watch,burst,exempt-burst           execute  control.exempted,policy.watch,confidence.sufficient
   listing.flag    0.95       uncounted,exempt-burst             review   limit.unobserved,confidence.sufficient
   listing.flag    0.95       broken,exempt-broken               review   rule.failed,confidence.sufficient
   listing.flag    0.95       no-context,exempt-seller           review   context.missing,confidence.sufficient
@@ -36,6 +37,7 @@ const ROWS = decisionTable(`
   listing.flag    0.95       expires-soon                       execute  confidence.sufficient
   listing.flag    0.95       expires-now                        reject   event.expired,confidence.sufficient
   listing.flag    0.95       expires-nan                        reject   event.expired,confidence.sufficient
+  listing.flag    0.95       expires-never                      reject   event.expired,confidence.sufficient
   listing.flag    0.95       day-old                            execute  confidence.sufficient
   listing.flag    0.95       older                              reject   event.too_old,confidence.sufficient
   listing.flag    0.95       older,any-age                      execute  confidence.sufficient
@@ -115,8 +117,8 @@ const ROWS = decisionTable(`
   listing.flag    0.95       table-lapsed                       review   calibration.expired,confidence.sufficient
   listing.flag    0.95       table-action                       execute  confidence.sufficient
   listing.flag    0.95       table-other                        review   calibration.version_mismatch
-  listing.flag    0.95       table-foreign                      execute  confidence.sufficient
-  listing.flag    0.95       table-verbal                       execute  confidence.sufficient
+  listing.flag    0.85       table-foreign                      execute  confidence.sufficient
+  listing.flag    0.85       table-verbal                       execute  confidence.sufficient
   listing.flag    0.95       required-flag                      review   calibration.missing
   listing.flag    0.95       required-flag,table                execute  confidence.sufficient
   listing.flag    0.95       required-flag,table-foreign        review   calibration.missing

@@ -80,6 +80,7 @@ export const SITUATIONS: Readonly<Record<string, Situation>> = {
 
   'expires-now': { event: { expiresAt: NOW } },
   'expires-soon': { event: { expiresAt: NOW + 1 } },
+  'expires-never': { event: { expiresAt: Infinity } },
   'expires-nan': { event: { expiresAt: Number.NaN } },
   'day-old': { event: { time: NOW - 24 * HOUR } },
   older: { event: { time: NOW - 24 * HOUR - 1 } },
