@@ -11,6 +11,11 @@ export type DemoProducerOptions = {
   readonly seed: number
 }
 
+/** Facts grow stale; the policy wants those about sellers no older than an hour. */
+const CONTEXTS_EVERY_MS = 600_000
+
+const reportStale = (error: unknown): void => console.error(`the demo's contexts were not refreshed: ${String(error)}`)
+
 /**
  * `sluice demo-producer`: plays the models of the demo until the count is reached or it is interrupted. A parent process
  * that listens is told of each event sent.
@@ -30,8 +35,9 @@ export async function demoProducer(file: string | undefined, options: DemoProduc
     onSent: (position: string, { story }: { readonly story: string }) => void process.send?.({ sent: position, story }),
     ...options,
   }
-  const contexts = await writeDemoContexts(traffic)
-  process.send?.({ contexts })
+  await writeDemoContexts(traffic)
+  const refreshing = setInterval(() => void writeDemoContexts(traffic).catch(reportStale), CONTEXTS_EVERY_MS)
+  open.defer(() => clearInterval(refreshing))
   const sent = await sendDemoTraffic(traffic)
   if (process.send === undefined) console.log(`sent ${sent} events`)
   process.send?.({ done: sent })
