@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => server[Symbol.asyncDispose]())
 beforeEach(async () => {
   await server.admin.flushall()
-  redis = await openRedis({ url: server.url, deployment: 'loss', topic: 'model.outputs' })
+  redis = await openRedis({ url: server.url, deployment: 'loss', topic: 'model.outputs', deadlineMs: 5000 })
   await expect.poll(() => redis.trouble()).toBeNull()
   caller = new Caller(redis.store)
   await caller.own()
