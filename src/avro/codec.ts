@@ -18,8 +18,6 @@ export type CodecOptions = {
   readonly maxEventBytes: number
 }
 
-export const MAX_EVENT_BYTES_DEFAULT = 256 * 1024
-
 /** How to wait for the registry; `onWaiting` is told each time why. */
 export type Waiting = {
   readonly signal: AbortSignal

@@ -9,7 +9,7 @@ import { bundled, subjectOf } from './schemas.ts'
  * What a new version of any of our schemas is held to: producers, processors, executors and old records of every
  * version can be together on a topic, and each must be able to read the others'.
  */
-export const COMPATIBILITY_LEVEL = COMPATIBILITY.FULL_TRANSITIVE
+const COMPATIBILITY_LEVEL = COMPATIBILITY.FULL_TRANSITIVE
 
 /** Which kind of record a topic holds. */
 export type TopicSchema = { readonly kind: Kind; readonly topic: string }

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { createCodec } from '../../src/avro/codec.ts'
 import type { Writers } from '../../src/avro/registry.ts'
 import { bundled } from '../../src/avro/schemas.ts'
+import { InvalidRecord } from '../../src/avro/wire.ts'
 import { createWriter, isFault } from '../../src/avro/writer.ts'
 import type { ModelOutput } from '../../src/decision/event.ts'
 import type { Verdict } from '../../src/decision/verdict.ts'
@@ -224,6 +225,7 @@ describe('encode', () => {
 
   test('a value that is no verdict is refused with the names of the fields', () => {
     const wrong = { ...verdict, policy: { ...verdict.policy, version: 1.5 } }
+    expect(() => codec.encode(wrong, record(Buffer.alloc(0)))).toThrow(InvalidRecord)
     expect(() => codec.encode(wrong, record(wire(OURS, encoded(modelOutput))))).toThrow(
       /no Verdict: `policy\.version` is not long/,
     )

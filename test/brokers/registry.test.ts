@@ -6,7 +6,7 @@ import { SchemaRegistry } from '@kafkajs/confluent-schema-registry'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
 import { openCodec } from '../../src/avro/codec.ts'
 import { createRecords, SchemaUnavailable } from '../../src/avro/records.ts'
-import { registerAll, type TopicSchema } from '../../src/avro/register.ts'
+import { RegistrationFailed, registerAll, type TopicSchema } from '../../src/avro/register.ts'
 import { openRegistry, REGISTRY_DEFAULTS, type Registry, type RegistryOptions } from '../../src/avro/registry.ts'
 import { bundled, subjectOf } from '../../src/avro/schemas.ts'
 import { isFault, type Writer } from '../../src/avro/writer.ts'
@@ -111,6 +111,7 @@ describe('registering', () => {
       { kind: 'ModelOutput', topic },
       { kind: 'ModelOutput', topic: other },
     ])
+    await expect(attempt).rejects.toThrow(RegistrationFailed)
     await expect(attempt).rejects.toThrow(new RegExp(`^\`${run}.taken-value\`.*not compatible.*FULL_TRANSITIVE`))
     expect((await fetch(`${real}/subjects/${subjectOf(other)}/versions`)).status).toBe(200)
   })

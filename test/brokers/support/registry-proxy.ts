@@ -2,7 +2,7 @@ import { createServer, request, type IncomingMessage, type ServerResponse } from
 import type { AddressInfo } from 'node:net'
 
 /** How the proxy treats a request: hands it on, never answers, answers 500, or refuses the connection. */
-export type ProxyMode = 'pass' | 'hang' | 'fail' | 'drop'
+type ProxyMode = 'pass' | 'hang' | 'fail' | 'drop'
 
 /** A registry as its clients see it, with every request counted and the faults a network has. */
 export type RegistryProxy = {
