@@ -87,6 +87,7 @@ export async function runSluice(config: Config, signal: AbortSignal, onHttp?: (u
   health.control = { name: 'control', state: 'ok', detail: 'standing orders are followed' }
   const log = openDecisionLog({ ...logOptions(config, connection), onStatus: (it) => onLogStatus(it, health, logger) })
   open.defer(() => log.close())
+  telemetry.metrics.watchLag(() => log.stats().lag)
   const contexts = followContext(connection, config.TOPIC_CONTEXT, records, unusable)
   const updating = runContextUpdater(redis.context, contexts, timer, feeds.signal)
   const parts = {

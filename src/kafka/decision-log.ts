@@ -13,7 +13,7 @@ import type { KafkaConnection } from './connection.ts'
 import { endDeadTransactions, transactionalId } from './dead-slots.ts'
 import { codeOf, KafkaRefusal, messageOf, NoAnswer, remedyOf, SlotTaken } from './errors.ts'
 import { Fetcher } from './fetcher.ts'
-import type { FetchSettings } from './fetcher.ts'
+import type { FetchSettings, PartitionLag } from './fetcher.ts'
 import { Membership } from './membership.ts'
 import type { MembershipSettings, Place } from './membership.ts'
 import { logBounds, stableOffsets, standing } from './positions.ts'
@@ -80,8 +80,8 @@ export type DecisionLogStats = {
   readonly discarded: number
   readonly markerWaits: number
   readonly requests: RequestCounts
-  /** Records in the log and not yet fetched, over the partitions assigned. */
-  readonly behind: number
+  /** Records in the log and not yet polled, for each partition assigned. */
+  readonly lag: readonly PartitionLag[]
   /** Bytes fetched and not yet handed out. */
   readonly held: number
 }
@@ -211,7 +211,7 @@ class Log {
       discarded: this.#discarded,
       markerWaits: this.#transactions.markerWaits,
       requests: this.#cluster.requestCounts,
-      behind: this.#held?.fetcher.behind ?? 0,
+      lag: this.#held?.fetcher.lag ?? [],
       held: this.#held?.fetcher.held ?? 0,
     }
   }

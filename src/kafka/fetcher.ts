@@ -6,6 +6,9 @@ import { Backoff } from './waiting.ts'
 import { fetchRecords } from './wire/messages/fetch.ts'
 import type { FetchedPartition } from './wire/messages/fetch.ts'
 
+/** How many records of a partition are waiting to be decided. */
+export type PartitionLag = { readonly partition: number; readonly records: number }
+
 export type FetchSettings = {
   readonly input: string
   readonly requestTimeoutMs: number
@@ -65,12 +68,12 @@ export class Fetcher {
     this.#loopOverLeaders()
   }
 
-  /** Records that are in the log and not yet fetched, as of the last fetch of each partition. */
-  get behind(): number {
-    return this.#queues.reduce((sum, queue) => {
-      const end = this.#highWatermarks.get(queue.partition)
-      return end === undefined ? sum : sum + Math.max(0, end - queue.fetchAt)
-    }, 0)
+  /** Per partition the records in the log that were not handed out, as of its last fetch. */
+  get lag(): readonly PartitionLag[] {
+    return this.#queues.map(({ partition, handedTo }) => {
+      const end = this.#highWatermarks.get(partition) ?? handedTo
+      return { partition, records: Math.max(0, end - handedTo) }
+    })
   }
 
   /** Bytes held in all partitions. */

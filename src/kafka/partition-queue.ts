@@ -52,6 +52,11 @@ export class PartitionQueue {
   }
 
   /** When given-back records may be polled again, or null. */
+  /** The offset after the last one handed out. */
+  get handedTo(): number {
+    return this.#handedTo
+  }
+
   get resumesAt(): Moment | null {
     return this.#returned.length === 0 ? null : this.#notBefore
   }

@@ -183,7 +183,7 @@ function countKnown(cluster: Cluster, topic: string): Count {
 }
 
 function missing(topic: string, count: Count): readonly string[] {
-  if (count === 'missing') return [`topic ${topic} does not exist: \`sluice topics create\` creates it`]
+  if (count === 'missing') return [`topic ${topic} does not exist: \`sluice setup\` creates it`]
   if (count !== 'forbidden') return []
   return [`topic ${topic} does not exist or may not be seen: create it, and give our user Describe on it`]
 }
