@@ -36,6 +36,25 @@ function fingerprint() {
   return hash.update(`${process.platform} ${process.arch}`).digest('hex')
 }
 
+/** @param {string} lockfile of npm; none or a broken one holds no packages */
+function packagesOf(lockfile) {
+  try {
+    return JSON.parse(readFileSync(lockfile, 'utf8')).packages
+  } catch {
+    return {}
+  }
+}
+
+/** Whether npm has already installed what the lockfile says; packages for other platforms are rightly absent. */
+function isInstalled() {
+  const wanted = Object.entries(packagesOf(join(ROOT, 'package-lock.json')))
+  const there = packagesOf(join(MODULES, '.package-lock.json'))
+  return wanted.every(
+    ([path, { version, optional }]) =>
+      path === '' || there[path]?.version === version || (optional === true && there[path] === undefined),
+  )
+}
+
 const stamped = () => (existsSync(STAMP) ? readFileSync(STAMP, 'utf8') : '')
 
 /** The version of Node that npm scripts will find first; empty when it does not run. */
@@ -77,7 +96,7 @@ if (!(major >= 20)) fail(`this is Node ${process.versions.node}, and 20 or newer
 
 const wanted = fingerprint()
 if (stamped() !== wanted) {
-  install()
+  if (!isInstalled()) install()
   placeNode()
   writeFileSync(STAMP, wanted)
 }
