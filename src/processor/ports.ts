@@ -89,10 +89,10 @@ export type DecisionLog = {
 
 // ---- State ------------------------------------------------------------------------------------------------------
 
-/** The right to change one partition's state: a later owner's token is greater, and the lesser one is refused. */
-export type Ownership = { readonly partition: number; readonly token: number }
-
-/** A run of one partition to observe; `committed` says up to where recorded facts may be forgotten. */
+/**
+ * A run of one partition to observe. `token` is the right to change its state: a later owner's is greater, and the lesser
+ * one is refused. `committed` says up to where recorded facts may be forgotten.
+ */
 export type ObserveRange = {
   readonly partition: number
   readonly token: number
