@@ -1,0 +1,144 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { bundled } from '../../src/avro/schemas.ts'
+import type { Calibration } from '../../src/decision/calibration.ts'
+import { decide } from '../../src/decision/decide.ts'
+import type { Received } from '../../src/decision/event.ts'
+import type { Facts } from '../../src/decision/facts.ts'
+import { inquire } from '../../src/decision/inquire.ts'
+import type { Policy } from '../../src/decision/policy.ts'
+import type { Verdict } from '../../src/decision/verdict.ts'
+import { loadCalibration } from '../../src/policy/calibration-file.ts'
+import { loadPolicy } from '../../src/policy/load-policy.ts'
+import { benchEvents, sellers } from './events.ts'
+import { figure, most } from './figure.ts'
+import type { Measured } from './figure.ts'
+import type { Scene } from './scene.ts'
+
+const EVENTS = 20_000
+const WARM_ROUNDS = 4
+const TURN = 1000
+/** Rounds are short, so many cost little and tell more. */
+const ROUNDS_PER_RUN = 4
+
+type Case = { readonly received: Received; readonly facts: Facts; readonly bytes: Buffer; readonly verdict: Verdict }
+type Rules = { readonly policy: Policy; readonly calibration: Calibration }
+
+/** `inquire` and `decide` against avsc's own decode of the event and encode of the verdict, in turns in one process. */
+export async function decideFigures(scene: Scene): Promise<readonly Measured[]> {
+  const rules = rulesOf()
+  const cases = casesOf(rules)
+  for (let round = 0; round < WARM_ROUNDS; round++) measure(cases, rules)
+  const [ratios, decided, coded]: [number[], number[], number[]] = [[], [], []]
+  for (let round = 0; round < scene.runs * ROUNDS_PER_RUN; round++) {
+    const { decideUs, avroUs } = measure(cases, rules)
+    ratios.push(decideUs / avroUs)
+    decided.push(decideUs)
+    coded.push(avroUs)
+  }
+  const sizes = cases.slice(0, 1000)
+  const event = sizes.reduce((sum, { bytes }) => sum + bytes.length, 0) / sizes.length
+  const verdict = sizes.reduce((sum, it) => sum + VERDICT.toBuffer(it.verdict).length, 0) / sizes.length
+  return [
+    figure(
+      'decide() to avsc',
+      '',
+      ratios,
+      most(0.5),
+      `${Math.round(event)} bytes an event, ${Math.round(verdict)} a verdict`,
+    ),
+    figure('  inquire and decide', 'µs', decided),
+    figure('  avsc decode and encode', 'µs', coded),
+  ]
+}
+
+const EVENT = bundled('ModelOutput').type
+const VERDICT = bundled('Verdict').type
+
+/** In short turns, and by the thread's own CPU time, so that what else runs on the machine counts for neither side. */
+function measure(cases: readonly Case[], rules: Rules): { readonly decideUs: number; readonly avroUs: number } {
+  let [decideUs, avroUs] = [0, 0]
+  for (let from = 0; from < cases.length; from += TURN) {
+    const turn = cases.slice(from, from + TURN)
+    const start = threadUs()
+    for (const it of turn) decideOne(it, rules)
+    const middle = threadUs()
+    for (const it of turn) codeOne(it)
+    decideUs += middle - start
+    avroUs += threadUs() - middle
+  }
+  return { decideUs: decideUs / cases.length, avroUs: avroUs / cases.length }
+}
+
+function threadUs(): number {
+  const { user, system } = process.threadCpuUsage()
+  return user + system
+}
+
+/** What was computed last, kept so that nothing is left out as unused. */
+export let kept: unknown
+
+function decideOne({ received, facts }: Case, { policy, calibration }: Rules): void {
+  const inquiry = inquire(received, policy)
+  kept = [inquiry, decide(received, facts, policy, calibration)]
+}
+
+function codeOne({ bytes, verdict }: Case): void {
+  kept = [EVENT.fromBuffer(bytes), VERDICT.toBuffer(verdict)]
+}
+
+function rulesOf(): Rules {
+  const read = (name: string): string => readFileSync(join(import.meta.dirname, name), 'utf8')
+  const policy = loadPolicy(read('policy.yaml'), 'policy.yaml')
+  const calibration = loadCalibration(read('calibration.json'), 'calibration.json')
+  if (policy.kind === 'problems' || calibration.kind === 'problems') throw new Error('the bench’s policy is not fine')
+  return { policy: policy.policy, calibration: calibration.calibration }
+}
+
+function casesOf(rules: Rules): readonly Case[] {
+  const now = Date.now()
+  const events = benchEvents(7, now)
+  const contexts = new Map(sellers(now).map(({ key, value }) => [key, value]))
+  return Array.from({ length: EVENTS }, (_, offset) => {
+    const bytes = EVENT.toBuffer(events.next().value)
+    const event = EVENT.fromBuffer(bytes) as Received['event']
+    const source = {
+      topic: 'bench',
+      partition: 0,
+      offset,
+      timestamp: now,
+      keyed: true,
+      schemaId: 1,
+      digest: 'd'.repeat(32),
+    }
+    const received = { event, source }
+    const facts = factsOf(received, rules.policy, contexts, now)
+    return { received, facts, bytes, verdict: decide(received, facts, rules.policy, rules.calibration) }
+  })
+}
+
+/** As state would answer: a few proposals before, and a place in the execution limit. */
+function factsOf(
+  received: Received,
+  policy: Policy,
+  contexts: ReadonlyMap<string, Facts['context'][number]['value']>,
+  now: number,
+): Facts {
+  const inquiry = inquire(received, policy)
+  const { offset } = received.source
+  return {
+    now,
+    clock: 'redis',
+    state: 'ok',
+    first: null,
+    context: inquiry.context.map(({ name, key }) => ({ name, key, value: contexts.get(key ?? '') ?? null })),
+    counters: inquiry.counters.map(({ limit, key, count }) => ({
+      limit,
+      key,
+      before: offset % 9,
+      after: (offset % 9) + 1,
+      granted: count === 'executions' ? true : null,
+    })),
+    control: [],
+  }
+}
