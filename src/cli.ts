@@ -1,11 +1,9 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { STACK_KINDS } from '../deploy/local/stack.ts'
 import type { StackKind } from '../deploy/local/stack.ts'
 import { showConfig } from './commands/config.ts'
 import { giveOrder, liftOrder, listOrders } from './commands/control.ts'
 import type { OrderOptions } from './commands/control.ts'
-import { demo } from './commands/demo/demo.ts'
 import { demoExecutor } from './commands/demo/demo-executor.ts'
 import { demoProducer } from './commands/demo/demo-producer.ts'
 import { explainDecision } from './commands/explain.ts'
@@ -133,6 +131,8 @@ control
   .option('--json', 'as JSON', false)
   .action(exitWith((options: { json: boolean }) => listOrders(file(), options)))
 
+const STACKS = ['given', 'docker', 'local'] as const satisfies readonly StackKind[]
+
 type Traffic = { readonly events?: number; readonly rate: number; readonly seed: number }
 
 const traffic = (command: Command): Command =>
@@ -144,8 +144,14 @@ const traffic = (command: Command): Command =>
 const paced = ({ events, rate, seed }: Traffic) => ({ events: events ?? null, perSecond: rate, seed })
 
 traffic(program.command('demo').description('run all of it on this machine: stack, processor, producer, executor'))
-  .addOption(new Option('--stack <kind>', 'which stack to use').choices(STACK_KINDS))
-  .action(exitWith((options: Traffic & { stack?: StackKind }) => demo({ ...paced(options), stack: options.stack })))
+  .addOption(new Option('--stack <kind>', 'which stack to use').choices(STACKS))
+  .action(
+    exitWith(async (options: Traffic & { stack?: StackKind }) => {
+      // Only this command needs what starts servers, which an image of the processor does not have.
+      const { demo } = await import('./commands/demo/demo.ts')
+      return await demo({ ...paced(options), stack: options.stack })
+    }),
+  )
 
 traffic(program.command('demo-producer').description('play the models of the demo')).action(
   exitWith((options: Traffic) => demoProducer(file(), paced(options))),
