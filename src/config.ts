@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parse, YAMLParseError } from 'yaml'
 import { z } from 'zod'
+import { nearest } from './policy/nearest.ts'
 import { SETTINGS } from './settings.ts'
 import type { Setting, SettingName, Settings } from './settings.ts'
 
@@ -81,12 +82,17 @@ function readFile(path: string, problems: string[]): Values {
   const values = new Map<SettingName, string>()
   const content = parseFile(path, problems)
   for (const [name, value] of Object.entries(content)) {
-    if (!isName(name)) problems.push(`${path}: unknown setting ${name}${suggestion(name)}`)
+    if (!isName(name)) problems.push(`${path}: unknown setting ${name}; ${hint(name)}`)
     else if (!['string', 'number', 'boolean'].includes(typeof value))
       problems.push(`${path}: ${name} must be a text, a number, true or false`)
     else values.set(name, String(value))
   }
   return values
+}
+
+function hint(name: string): string {
+  const known = nearest(name.toUpperCase(), NAMES)
+  return known === null ? '`sluice config` lists all' : `did you mean ${known}?`
 }
 
 function parseFile(path: string, problems: string[]): Readonly<Record<string, unknown>> {
@@ -104,28 +110,6 @@ function parseFile(path: string, problems: string[]): Readonly<Record<string, un
 
 const reasonOf = (error: unknown): string =>
   error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
-
-/** The known name most like a mistyped one, if any is close. */
-function suggestion(name: string): string {
-  const known = NAMES.map((it) => ({ it, distance: editDistance(it, name.toUpperCase()) })).toSorted(
-    (a, b) => a.distance - b.distance,
-  )[0]
-  return known !== undefined && known.distance <= 3 ? `; did you mean ${known.it}?` : '; `sluice config` lists all'
-}
-
-/** Levenshtein distance. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
-}
 
 function check(values: Values, problems: string[]): Settings | null {
   const shape = Object.fromEntries(NAMES.map((name) => [name, SETTINGS[name].schema]))

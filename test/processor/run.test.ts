@@ -121,7 +121,7 @@ describe('state', () => {
     await drain(it, 4)
     const routes = it.log.visible.filter((one) => one.topic !== 'policies').map((one) => verdictOf(one))
     expect(routes.map(({ route, code, mode }) => [route, code, mode])).toEqual(
-      Array(4).fill(['review', 'state.unavailable', 'degraded']),
+      Array.from({ length: 4 }, () => ['review', 'state.unavailable', 'degraded']),
     )
     it.state.reach = 'there'
     it.log.append(0, bytesOf({ id: 'r-0', action: 'refund', actor: 'a-0' }))
