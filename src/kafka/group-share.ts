@@ -40,6 +40,11 @@ export class GroupShare implements Sink {
 
   constructor(options: ShareOptions) {
     this.#options = options
+    const wake = (): void => {
+      this.#progress.ring()
+      this.#freed.ring()
+    }
+    options.over.addEventListener('abort', wake, { once: true })
   }
 
   /** One slice is handled and one waits, so that its partition's next fetch overlaps with the handling. */
@@ -71,9 +76,9 @@ export class GroupShare implements Sink {
     }
   }
 
-  /** Until something more is handled, at most `ms`. */
+  /** Until something more is handled or the share is over, at most `ms`. */
   async progress(ms: number): Promise<void> {
-    if (this.unsaved().size === 0) await this.#progress.wait(ms)
+    if (this.unsaved().size === 0 && !this.#options.over.aborted) await this.#progress.wait(ms)
   }
 
   /** Until nothing is being handled, at most `ms`. */

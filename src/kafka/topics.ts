@@ -132,13 +132,15 @@ async function createTopic(cluster: Cluster, it: NewTopic): Promise<boolean> {
 async function awaitLeaders(cluster: Cluster, topic: string): Promise<number> {
   for (const until = Date.now() + CREATE_TIMEOUT_MS; Date.now() < until; await sleep(50)) {
     const count = await countPartitions(cluster, topic)
-    if (typeof count !== 'number') continue
+    if (count === 'forbidden') throw new KafkaRefusal(`seeing topic ${topic}, which was created`, MAY_NOT)
+    if (count === 'missing') continue
     if (cluster.partitions(topic).every((it) => cluster.leader(topic, it) !== null)) return count
   }
   throw new KafkaRefusal(`topic ${topic} was created and has no leader`, LEADER_NOT_AVAILABLE)
 }
 
 const LEADER_NOT_AVAILABLE = 5
+const MAY_NOT = 29
 
 /**
  * Checks that every topic a processor needs is there and that verdict topics have at least the input's partitions,
