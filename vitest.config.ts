@@ -10,6 +10,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/brokers/**', 'test/scenarios/**'],
           maxWorkers: 2,
+          // Properties and a browser take longer on a machine that is busy.
+          testTimeout: 30_000,
         },
       },
       {
