@@ -236,7 +236,7 @@ export type Written = string | { readonly key: Buffer; readonly value: string }
 const record = (it: Written) => ({
   key: typeof it === 'string' ? null : it.key,
   value: Buffer.from(typeof it === 'string' ? it : it.value),
-  timestamp: 1_790_000_000_000,
+  timestamp: Date.now(),
   headers: [],
 })
 
