@@ -67,7 +67,17 @@ function boolean(cursor: Cursor): boolean {
   return byte === undefined ? cursor.skip(1) : cursor.fail('record.malformed', 'a boolean is neither 0 nor 1')
 }
 
-const long: Step = (cursor) => !Number.isNaN(cursor.long())
+/**
+ * What zigzag writes negative numbers below this as is odd and beyond 2^53, where a double drops the last bit and with it
+ * the sign: avsc 5.7.9 reads −2^52 − 1 as 2^52, and what expired long ago would be good for ever.
+ */
+const LONG_MIN = -(2 ** 52)
+
+function long(cursor: Cursor): boolean {
+  const value = cursor.long()
+  if (value > LONG_MIN) return true
+  return !Number.isNaN(value) && cursor.fail('record.malformed', 'a number is too far below 0 to be read exactly')
+}
 
 function int(cursor: Cursor): boolean {
   const value = cursor.long()

@@ -116,6 +116,12 @@ describe('hostile bytes', () => {
     ['a number of 65 bits', strings, [255, 255, 255, 255, 255, 255, 255, 255, 255, 2], 'record.bounds'],
     ['a block that is shorter than it says', strings, [...count(-1), ...count(3), 2, 65, 0], 'record.malformed'],
     ['a block that is longer than it says', strings, [...count(-1), ...count(1), 2, 65, 0], 'record.malformed'],
+    [
+      '−2^52 − 1, which avsc reads as 2^52',
+      avsc.Type.forSchema('long'),
+      [129, 128, 128, 128, 128, 128, 128, 16],
+      'record.malformed',
+    ],
     ['text that is not UTF-8', strings, [2, 2, 0xff, 0], 'record.malformed'],
     ['text with half a surrogate pair', strings, [2, 6, 0xed, 0xa0, 0x80, 0], 'record.malformed'],
     ['a map with the key __proto__', longs, [2, 18, ...Buffer.from('__proto__'), 2, 0], 'record.malformed'],
