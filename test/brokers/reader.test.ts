@@ -2,6 +2,7 @@ import { afterAll, describe, expect, inject, test } from 'vitest'
 import { readGroup } from '../../src/kafka/group-reader.ts'
 import { findVerdict, LogLookup } from '../../src/kafka/lookup.ts'
 import { followTopic } from '../../src/kafka/follow.ts'
+import type { FollowOptions } from '../../src/kafka/follow.ts'
 import { Producer } from '../../src/kafka/producer.ts'
 import type { ReaderLimits } from '../../src/kafka/reader.ts'
 import { eventually, numbered, plain, Scene } from './support/kafka-scene.ts'
@@ -12,7 +13,11 @@ const scene = new Scene(brokers)
 afterAll(() => scene.close())
 
 /** What our reader shows of a topic, in order of partition and offset. */
-async function shown(topic: string, limits: Partial<ReaderLimits> = {}): Promise<readonly string[]> {
+async function shown(
+  topic: string,
+  limits: Partial<ReaderLimits> = {},
+  from: FollowOptions['from'] = 'beginning',
+): Promise<readonly string[]> {
   const seen: { readonly at: number; readonly text: string }[] = []
   const stop = new AbortController()
   const following = followTopic(plain(brokers), topic, {
@@ -21,6 +26,7 @@ async function shown(topic: string, limits: Partial<ReaderLimits> = {}): Promise
     },
     signal: stop.signal,
     limits,
+    from,
   })
   await following.caughtUp
   stop.abort()
@@ -98,6 +104,20 @@ describe('an aborted record is never shown', () => {
     const small = { maxBytes: 70_000, partitionMaxBytes: 70_000 }
     expect(await shown(topic, small)).toEqual(await seenByKcat(topic))
     expect(await shown(topic, small)).toEqual(['0 0 before', '0 32 after'])
+  })
+
+  test('reading begins in the middle of several aborted transactions', async () => {
+    const topic = await scene.topic(1)
+    const [first, second] = [await scene.writer(scene.unique('w')), await scene.writer(scene.unique('w'))]
+    for (const text of ['aborted 1', 'aborted 2']) {
+      await first.write(topic, 0, [text])
+      await second.write(topic, 0, [text])
+    }
+    await first.abort()
+    await second.abort()
+    await scene.put(topic, 0, ['plain'])
+    // At 3 lies a record of the transaction that began second, and both have begun.
+    expect(await shown(topic, {}, new Map([[0, 3]]))).toEqual(['0 6 plain'])
   })
 
   test('an open transaction is waited for, and shown when it is committed', async () => {
