@@ -91,7 +91,7 @@ describe('a start is refused', () => {
     const topics = names()
     expect(await problemsOf(topics)).toEqual(
       ['input', 'execute', 'review', 'reject', 'deadLetters', 'context', 'control', 'policies'].map(
-        (part) => `topic ${topics[part as keyof TopicNames]} does not exist: \`sluice topics create\` creates it`,
+        (part) => `topic ${topics[part as keyof TopicNames]} does not exist: \`sluice setup\` creates it`,
       ),
     )
   })
