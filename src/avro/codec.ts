@@ -7,7 +7,7 @@ import type { Codec, Decoded, InputRecord } from '../processor/ports.ts'
 import { createReader, createWrite, type Read } from './records.ts'
 import type { Registry, Writers } from './registry.ts'
 import { subjectOf, VERDICT_HEAD } from './schemas.ts'
-import { createEncode, HEADER_BYTES } from './wire.ts'
+import { createEncode, fault, HEADER_BYTES, InvalidRecord } from './wire.ts'
 import { isFault } from './writer.ts'
 
 export type CodecOptions = {
@@ -65,7 +65,12 @@ export function createCodec(writers: Writers, verdictIds: VerdictIds, maxEventBy
     encode: (verdict, record) => {
       const id = verdictIds[verdict.route]
       const body = copyableBody(record.value, writers)
-      return body === null ? encodeWhole(id, verdict) : encodeHead(id, verdict, body)
+      try {
+        return { kind: 'bytes', bytes: body === null ? encodeWhole(id, verdict) : encodeHead(id, verdict, body) }
+      } catch (error) {
+        if (!(error instanceof InvalidRecord)) throw error
+        return { kind: 'fault', fault: fault('verdict.malformed', error.message) }
+      }
     },
   }
 }

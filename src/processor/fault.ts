@@ -13,6 +13,7 @@ export const FAULTS = {
   'schema.incompatible': 'the writer’s schema cannot be resolved to ours',
   'schema.unresolved': 'the registry could not be reached, and the schema id is not known yet',
   'verdict.oversized': 'the verdict is larger than the output topic takes',
+  'verdict.malformed': 'the verdict holds a value that its schema has no form for',
   'state.unavailable': 'Redis did not answer in time',
 } as const satisfies Record<string, string>
 

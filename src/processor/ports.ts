@@ -155,13 +155,20 @@ export type StateStore = {
 export type Codec = {
   /** A record's event, or the fault it is set aside with. Synchronous when the schema is known. */
   readonly decode: (record: InputRecord) => Decoded | Promise<Decoded>
-  /** The verdict in the Confluent wire format. `record` is the one the verdict's event was decoded from. */
-  readonly encode: (verdict: Verdict, record: InputRecord) => Buffer
+  /**
+   * The verdict in the Confluent wire format, or the fault for which it cannot be written. `record` is the one the
+   * verdict's event was decoded from.
+   */
+  readonly encode: (verdict: Verdict, record: InputRecord) => Encoded
 }
 
 export type Decoded =
   | { readonly kind: 'event'; readonly received: Received; readonly record: InputRecord }
   | { readonly kind: 'fault'; readonly fault: Fault; readonly record: InputRecord }
+
+export type Encoded =
+  | { readonly kind: 'bytes'; readonly bytes: Buffer }
+  | { readonly kind: 'fault'; readonly fault: Fault }
 
 // ---- What is in force -------------------------------------------------------------------------------------------
 

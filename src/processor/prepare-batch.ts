@@ -14,6 +14,7 @@ import type {
   Codec,
   Decided,
   Decoded,
+  Encoded,
   InputRecord,
   OutputRecord,
   PartitionBatch,
@@ -94,15 +95,18 @@ function emitOne(it: Decoded, verdict: Verdict | undefined, into: Emitted, steps
   // INVARIANT: every readable record has a verdict; a batch that lacks one must not be committed.
   if (verdict === undefined)
     throw new Error(`no verdict for ${it.record.topic}:${it.record.partition}:${it.record.offset}`)
-  const value = steps.codec.encode(verdict, it.record)
-  const { maxVerdictBytes } = steps.outlets
-  if (value.length > maxVerdictBytes) {
-    const detail = `the verdict has ${value.length} bytes, the output topic takes ${maxVerdictBytes}`
-    return emitDeadLetter({ code: 'verdict.oversized', detail, retry: false }, it.record, into, steps)
-  }
+  const encoded = sized(steps.codec.encode(verdict, it.record), steps.outlets.maxVerdictBytes)
+  if (encoded.kind === 'fault') return emitDeadLetter(encoded.fault, it.record, into, steps)
   const decided: Decided = { kind: 'verdict', verdict, record: it.record, link: steps.tracer.link(it.record, verdict) }
-  into.outputs.push(verdictRecord(verdict, value, decided, steps.outlets))
+  into.outputs.push(verdictRecord(verdict, encoded.bytes, decided, steps.outlets))
   into.decided.push(decided)
+}
+
+/** A verdict that its topic would refuse would take the whole transaction with it, again and again. */
+function sized(encoded: Encoded, maxBytes: number): Encoded {
+  if (encoded.kind === 'fault' || encoded.bytes.length <= maxBytes) return encoded
+  const detail = `the verdict has ${encoded.bytes.length} bytes, the output topic takes ${maxBytes}`
+  return { kind: 'fault', fault: { code: 'verdict.oversized', detail, retry: false } }
 }
 
 function emitDeadLetter(fault: Fault, record: InputRecord, into: Emitted, steps: Steps): void {

@@ -161,6 +161,23 @@ describe('hostile bytes', () => {
   })
 })
 
+/**
+ * How long a walk takes, at best of several once it seems slow: a hostile input is slow every time, a busy machine is
+ * not. Milliseconds.
+ */
+function timed<T>(walk: () => T): { readonly result: T; readonly ms: number } {
+  const once = (): { readonly result: T; readonly ms: number } => {
+    const started = performance.now()
+    return { result: walk(), ms: performance.now() - started }
+  }
+  let best = once()
+  for (let again = 0; best.ms > 5 && again < 10; again += 1) {
+    const next = once()
+    if (next.ms < best.ms) best = next
+  }
+  return best
+}
+
 /** Counts rather than asserts inside, since 200,000 assertions would take longer than all else. */
 test('200,000 mutated values: no exception, no delay, and never a verdict other than avsc’s', () => {
   const random = seeded(20_260_000)
@@ -175,10 +192,9 @@ test('200,000 mutated values: no exception, no delay, and never a verdict other 
   for (let i = 0; i < 200_000; i += 1) {
     const seed = seeds[i % seeds.length]!
     const bytes = mutate(seed.bytes, random)
-    const started = performance.now()
-    const result = seed.walk(bytes, 0)
+    const { result, ms } = timed(() => seed.walk(bytes, 0))
     const outcome = typeof result === 'number' ? 'whole' : result.code
-    slowestMs = Math.max(slowestMs, performance.now() - started)
+    slowestMs = Math.max(slowestMs, ms)
     // The others must not reach avsc, which may never come back, even from a number cut short: that is the point.
     if (typeof result === 'number' && !agrees(seed.type, bytes, result)) disagreements.push(bytes.toString('hex'))
     outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)

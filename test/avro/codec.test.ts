@@ -11,7 +11,7 @@ import { createWriter, isFault } from '../../src/avro/writer.ts'
 import type { ModelOutput } from '../../src/decision/event.ts'
 import type { Verdict } from '../../src/decision/verdict.ts'
 import type { Fault } from '../../src/processor/fault.ts'
-import type { Decoded, InputRecord } from '../../src/processor/ports.ts'
+import type { Decoded, Encoded, InputRecord } from '../../src/processor/ports.ts'
 import { valueOf } from './arbitrary.ts'
 import { count, reblock, seeded } from './mutate.ts'
 import { modelOutput, verdict } from './samples.ts'
@@ -168,12 +168,16 @@ describe('decode', () => {
 })
 
 describe('encode', () => {
+  const bytesOf = (it: Encoded): Buffer => {
+    if (it.kind === 'fault') throw new Error(it.fault.detail)
+    return it.bytes
+  }
   const whole = (it: Verdict): Buffer => bundled('Verdict').type.toBuffer(it)
 
   test('names the schema of the verdict’s topic', () => {
     const value = record(wire(OURS, encoded(modelOutput)))
     const ids = (['execute', 'review', 'reject'] as const).map((route) =>
-      codec.encode({ ...verdict, route }, value).readInt32BE(1),
+      bytesOf(codec.encode({ ...verdict, route }, value)).readInt32BE(1),
     )
     expect(ids).toEqual([21, 22, 23])
   })
@@ -182,7 +186,7 @@ describe('encode', () => {
     fc.assert(
       fc.property(valueOf(bundled('Verdict').type), (value) => {
         const it = value as Verdict
-        const bytes = codec.encode(it, record(wire(OURS, encoded(it.event))))
+        const bytes = bytesOf(codec.encode(it, record(wire(OURS, encoded(it.event)))))
         expect(bytes[0]).toBe(0)
         expect(bytes.subarray(5).equals(whole(it))).toBe(true)
       }),
@@ -195,7 +199,7 @@ describe('encode', () => {
     for (let i = 0; i < 50; i += 1) {
       const body = reblock(bundled('ModelOutput').type, modelOutput, random)
       const { event } = received(codec.decode(record(wire(OURS, body))))
-      const bytes = codec.encode({ ...verdict, event }, record(wire(OURS, body))).subarray(5)
+      const bytes = bytesOf(codec.encode({ ...verdict, event }, record(wire(OURS, body)))).subarray(5)
       expect(bytes.subarray(-body.length).equals(body)).toBe(true)
       expect(bundled('Verdict').type.fromBuffer(bytes)).toStrictEqual(verdict)
     }
@@ -208,8 +212,7 @@ describe('encode', () => {
     const value = record(wire(id, body))
     const { event } = received(codec.decode(value))
     expect(
-      codec
-        .encode({ ...verdict, event }, value)
+      bytesOf(codec.encode({ ...verdict, event }, value))
         .subarray(5)
         .equals(whole({ ...verdict, event })),
     ).toBe(true)
@@ -218,17 +221,22 @@ describe('encode', () => {
   test('a verdict larger than all before it is whole', () => {
     const findings = Array.from({ length: 5000 }, () => verdict.findings[0]!)
     const large = { ...verdict, findings }
-    const bytes = codec.encode(large, record(wire(OURS, encoded(modelOutput)))).subarray(5)
+    const bytes = bytesOf(codec.encode(large, record(wire(OURS, encoded(modelOutput))))).subarray(5)
     expect(bytes.length).toBeGreaterThan(128 * 1024)
     expect(bundled('Verdict').type.fromBuffer(bytes)).toStrictEqual(large)
   })
 
-  test('a value that is no verdict is refused with the names of the fields', () => {
+  test('a value that is no verdict is a fault with the names of the fields', () => {
     const wrong = { ...verdict, policy: { ...verdict.policy, version: 1.5 } }
-    expect(() => codec.encode(wrong, record(Buffer.alloc(0)))).toThrow(InvalidRecord)
-    expect(() => codec.encode(wrong, record(wire(OURS, encoded(modelOutput))))).toThrow(
-      /no Verdict: `policy\.version` is not long/,
-    )
+    for (const value of [Buffer.alloc(5), wire(OURS, encoded(modelOutput))]) {
+      expect(codec.encode(wrong, record(value))).toMatchObject({
+        kind: 'fault',
+        fault: {
+          code: 'verdict.malformed',
+          detail: expect.stringMatching(/no Verdict: `policy\.version` is not long/),
+        },
+      })
+    }
   })
 })
 

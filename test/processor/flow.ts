@@ -20,6 +20,9 @@ export const bytesOf = (event: Partial<ModelOutput> = {}): Buffer => Buffer.from
 export const BAD = Buffer.from('bad')
 export const WAIT = Buffer.from('wait')
 
+/** The id of an event whose verdict has no encoding. */
+export const UNWRITABLE = 'unwritable'
+
 const faultOf = (text: string): Fault | null => {
   if (text === 'bad') return { code: 'record.magic', detail: 'not a record', retry: false }
   if (text === 'wait') return { code: 'schema.unresolved', detail: 'the registry is away', retry: true }
@@ -43,7 +46,10 @@ const codec: Codec = {
     }
     return { kind: 'event', record, received: { event: JSON.parse(text) as ModelOutput, source } }
   },
-  encode: (verdict) => Buffer.from(JSON.stringify(verdict)),
+  encode: (verdict) =>
+    verdict.event.id === UNWRITABLE
+      ? { kind: 'fault', fault: { code: 'verdict.malformed', detail: 'no form', retry: false } }
+      : { kind: 'bytes', bytes: Buffer.from(JSON.stringify(verdict)) },
 }
 
 const tracer: Tracer = {

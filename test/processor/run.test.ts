@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { runProcessor } from '../../src/processor/run.ts'
 import { sampleOrder, samplePolicy } from '../decision/samples.ts'
 import type { CommitFault } from '../twins/decision-log.ts'
-import { BAD, bytesOf, codeOf, flow, recomputed, TOPIC, verdictOf, visibleIds, WAIT } from './flow.ts'
+import { BAD, bytesOf, codeOf, flow, recomputed, TOPIC, UNWRITABLE, verdictOf, visibleIds, WAIT } from './flow.ts'
 
 type Flow = ReturnType<typeof flow>
 
@@ -60,6 +60,16 @@ describe('one batch after the other', () => {
     await drain(it, 1)
     const [letter] = it.log.visible.filter((one) => one.topic === 'dlq')
     expect([letter && codeOf(letter), letter?.value]).toEqual(['verdict.oversized', bytesOf()])
+  })
+
+  test('a verdict that cannot be written becomes a dead letter and stops nothing', async () => {
+    const it = flow({ partitions: 1 })
+    it.log.append(0, bytesOf({ id: UNWRITABLE }))
+    it.log.append(0, bytesOf({ id: 'next' }))
+    await drain(it, 2)
+    const topics = it.log.visible.filter((one) => one.topic !== 'policies').map((one) => one.topic)
+    expect(topics).toEqual(['dlq', 'v'])
+    expect(it.log.visible.filter((one) => one.topic === 'dlq').map(codeOf)).toEqual(['verdict.malformed'])
   })
 
   test('a record that cannot be read yet holds its own partition back and no other, then is a dead letter', async () => {
