@@ -328,7 +328,7 @@ describe('starting', () => {
       detail: expect.stringContaining(`${run}.execute-value`) as unknown,
     })
     proxy.mode = 'pass'
-    expect((await codec).encode(verdict, record(Buffer.alloc(0))).length).toBeGreaterThan(100)
+    expect((await codec).encode(verdict, record(Buffer.alloc(5)))).toMatchObject({ kind: 'bytes' })
   })
 
   test('goes on from the cache file while the registry is away, and without it does not', async () => {
