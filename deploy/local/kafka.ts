@@ -224,9 +224,7 @@ async function ready(cluster: Cluster, node: Node): Promise<void> {
 
 function notStarted(node: Node, why: string): StackError {
   const log = join(node.folder, 'broker.log')
-  return new StackError(
-    `Apache Kafka (node ${node.id}) did not start: ${why}. The end of its log (${log}):\n${lastLines(log)}`,
-  )
+  return new StackError(`Apache Kafka (node ${node.id}) did not start: ${why}. The end of its log:\n${lastLines(log)}`)
 }
 
 /** A temporary cluster's data is of no use any more, so it need not be shut down in order. */
