@@ -8,6 +8,7 @@ import { createReader, createWrite, type Read } from './records.ts'
 import type { Registry, Writers } from './registry.ts'
 import { subjectOf, VERDICT_HEAD } from './schemas.ts'
 import { createEncode, fault, HEADER_BYTES, InvalidRecord } from './wire.ts'
+import { writeVerdictHead } from './verdict-head.ts'
 import { isFault } from './writer.ts'
 
 export type CodecOptions = {
@@ -55,7 +56,7 @@ async function awaitId(registry: Registry, subject: string, { signal, everyMs, o
 /** The codec over schemas already known or to be found by `writers`. */
 export function createCodec(writers: Writers, verdictIds: VerdictIds, maxEventBytes: number): Codec {
   const read = createReader('ModelOutput', writers, maxEventBytes)
-  const encodeHead = createEncode(VERDICT_HEAD, 'Verdict')
+  const encodeHead = createEncode(VERDICT_HEAD, 'Verdict', writeVerdictHead)
   const encodeWhole = createWrite('Verdict')
   return {
     decode: (record) => {

@@ -21,15 +21,22 @@ export function schemaIdOf(value: Buffer, maxBytes: number): number | Fault {
 export const fault = (code: Fault['code'], detail: string): Fault => ({ code, detail, retry: false })
 
 /** Encodes a value of one type behind a header, and appends `tail`, which is Avro already. */
-export type Encode = (schemaId: number, value: unknown, tail: Uint8Array | null) => Buffer
+export type Encode<T = unknown> = (schemaId: number, value: T, tail: Uint8Array | null) => Buffer
 
 /** Shared by all, since encoding never waits. Most records fit; it grows for the first that does not. */
 let scratch = Buffer.allocUnsafeSlow(64 * 1024)
 
-/** The encoder of a type. It throws InvalidRecord on a value that the type does not take; `what` names it there. */
-export function createEncode(type: Type, what: string): Encode {
+/** Writes a value at a place of a buffer and gives its end, or −1 where avsc is to do it. */
+export type Shortcut<T> = (value: T, into: Buffer, at: number) => number
+
+/**
+ * The encoder of a type. It throws InvalidRecord on a value that the type does not take; `what` names it there.
+ * `shortcut` is tried first.
+ */
+export function createEncode<T = unknown>(type: Type, what: string, shortcut?: Shortcut<T>): Encode<T> {
   return (schemaId, value, tail) => {
-    let end = encodeInto(type, what, value, scratch)
+    let end = shortcut?.(value, scratch, HEADER_BYTES) ?? -1
+    if (end < 0) end = encodeInto(type, what, value, scratch)
     if (end < 0) {
       scratch = Buffer.allocUnsafeSlow(scratch.length * 2 - end)
       end = encodeInto(type, what, value, scratch)
