@@ -164,6 +164,7 @@ program
 
 /** What a user can mend is said in its message; anything else is a bug and keeps its stack. */
 const FOR_PEOPLE = new Set([
+  'AddressRefused',
   'ConfigError',
   'TopicsUnfit',
   'RegistrationFailed',
@@ -172,12 +173,13 @@ const FOR_PEOPLE = new Set([
   'KafkaRefusal',
   'NoAnswer',
   'NotSent',
+  'SchemaUnavailable',
 ])
 
 try {
   await program.parseAsync()
 } catch (error) {
-  const known = error instanceof Error && (FOR_PEOPLE.has(error.name) || error.name.startsWith('KafkaJS'))
+  const known = error instanceof Error && FOR_PEOPLE.has(error.name)
   console.error(known ? `sluice: ${error.message}` : error)
   process.exitCode = 1
 }

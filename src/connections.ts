@@ -51,8 +51,11 @@ export const topicNames = (config: Config): TopicNames => ({
 
 export function registryOptions(config: Config, onProblem: (problem: string) => void): RegistryOptions {
   const { SCHEMA_REGISTRY_URL: url, SCHEMA_REGISTRY_USERNAME: username, SCHEMA_REGISTRY_PASSWORD: password } = config
+  const { failuresMax, openMs } = REGISTRY_DEFAULTS.breaker
   return {
     ...REGISTRY_DEFAULTS,
+    // A registry that is back within the patience must have been asked again before it is over.
+    breaker: { failuresMax, openMs: Math.min(openMs, config.SCHEMA_REGISTRY_PATIENCE_MS / 4) },
     address: { url, credentials: username === undefined ? null : { username, password: password ?? '' } },
     timeoutMs: config.SCHEMA_REGISTRY_TIMEOUT_MS,
     cacheFile: config.SCHEMA_CACHE,

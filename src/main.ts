@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { openCodec } from './avro/codec.ts'
 import { createRecords } from './avro/records.ts'
 import { openRegistry } from './avro/registry.ts'
+import type { Registry } from './avro/registry.ts'
 import { subjectOf } from './avro/schemas.ts'
 import { ConfigError } from './config.ts'
 import type { Config } from './config.ts'
@@ -11,6 +12,7 @@ import { Health } from './health.ts'
 import type { KafkaConnection } from './kafka/connection.ts'
 import { openDecisionLog } from './kafka/decision-log.ts'
 import type { LogStatus } from './kafka/decision-log.ts'
+import { KafkaRefusal, messageOf, NoAnswer } from './kafka/errors.ts'
 import { verifyTopics } from './kafka/topics.ts'
 import { formatProblem } from './policy/problem.ts'
 import { watchRulebook } from './policy/watch.ts'
@@ -18,7 +20,8 @@ import type { WatchedRulebook } from './policy/watch.ts'
 import { runContextUpdater } from './processor/context-updater.ts'
 import { createPatience } from './processor/decode.ts'
 import type { Outlets } from './processor/emit.ts'
-import type { Timer } from './processor/ports.ts'
+import type { Fault } from './processor/fault.ts'
+import type { Codec, Timer } from './processor/ports.ts'
 import { runProcessor } from './processor/run.ts'
 import type { Pace, Processor } from './processor/run.ts'
 import { createStandingOrders } from './processor/standing-orders.ts'
@@ -67,16 +70,10 @@ export async function runSluice(config: Config, signal: AbortSignal, onHttp?: (u
   logger.info({ url: http.url }, 'pages: /livez /readyz /startupz /metrics')
 
   await untilKafkaAnswers(() => verifyTopics(connection, topicNames(config)), health, logger, signal)
+  if (signal.aborted) return
   await checkRedis(redis, logger)
-  const codec = await openCodec(registry, codecOptions(config), {
-    signal,
-    everyMs: 1000,
-    onWaiting: (fault) => {
-      health.registry = { name: 'registry', state: 'missing', detail: fault.detail }
-      logger.warn({ code: fault.code }, fault.detail)
-    },
-  })
-  health.schemasKnown(() => registry.trouble())
+  const codec = await untilSchemasKnown(registry, config, health, logger, signal)
+  if (codec === null) return
   const feeds = new AbortController()
   open.defer(() => feeds.abort())
   const records = createRecords(registry, config.SLUICE_MAX_EVENT_BYTES)
@@ -156,7 +153,7 @@ async function untilKafkaAnswers(
       return void (await ask())
     } catch (error) {
       if (!isPassing(error)) throw error
-      const detail = `Kafka does not answer: ${error instanceof Error ? error.message : String(error)}`
+      const detail = `Kafka does not answer: ${messageOf(error)}`
       health.kafka = { name: 'kafka', state: 'missing', detail }
       logger.warn({}, detail)
       await timer.sleep(1000, signal)
@@ -164,12 +161,31 @@ async function untilKafkaAnswers(
   }
 }
 
-/** kafkajs' connection errors; a refusal (login, rights, unfit topics) will not mend itself. */
+/** No answer may pass; a refusal (login, rights, unfit topics) will not mend itself. */
 function isPassing(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  const { cause } = error
-  if (cause instanceof Error && cause !== error && /Authentication|Authorization/.test(cause.name)) return false
-  return error.name.startsWith('KafkaJS') && !/Authentication|Authorization|TopicsUnfit/.test(error.name)
+  if (error instanceof NoAnswer) return error.kind !== 'login'
+  return error instanceof KafkaRefusal && error.kafka.remedy !== 'refused'
+}
+
+/** Waits for as long as neither the registry nor its cache file says how to write a verdict; null once `signal` aborts. */
+async function untilSchemasKnown(
+  registry: Registry,
+  config: Config,
+  health: Health,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<Codec | null> {
+  const onWaiting = (fault: Fault): void => {
+    health.registry = { name: 'registry', state: 'missing', detail: fault.detail }
+    logger.warn({ code: fault.code }, fault.detail)
+  }
+  const opening = openCodec(registry, codecOptions(config), { signal, everyMs: 1000, onWaiting })
+  const codec = await opening.catch((error: unknown) => {
+    if (signal.aborted) return null
+    throw error
+  })
+  if (codec !== null) health.schemasKnown(() => registry.trouble())
+  return codec
 }
 
 async function checkRedis(redis: RedisState, logger: Logger): Promise<void> {

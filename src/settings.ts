@@ -34,6 +34,11 @@ const broker = list.refine(
   'must be host:port, several separated by commas',
 )
 
+const pairs = text.refine(
+  (it) => it.split(',').every((entry) => entry.trim() === '' || /^\s*[^=\s][^=]*=/.test(entry)),
+  'must be key=value pairs separated by commas',
+)
+
 const topic = text.regex(
   /^[a-zA-Z0-9._-]{1,249}$/,
   'must be a Kafka topic name: letters, digits, dot, dash, underscore',
@@ -63,11 +68,11 @@ export const SETTINGS = {
   KAFKA_SASL_USERNAME: { schema: text.optional(), doc: 'the user to log in as' },
   KAFKA_SASL_PASSWORD: { schema: text.optional(), doc: 'its password', secret: true },
   KAFKA_SESSION_TIMEOUT_MS: {
-    schema: whole(1000, 300_000).default(6000),
+    schema: whole(1500, 300_000).default(6000),
     doc: 'after this silence the group takes our partitions away',
   },
   KAFKA_TRANSACTION_TIMEOUT_MS: {
-    schema: whole(1000, 900_000).default(10_000),
+    schema: whole(6000, 900_000).default(10_000),
     doc: 'after this the broker aborts a transaction left open',
   },
 
@@ -136,7 +141,7 @@ export const SETTINGS = {
   TOPIC_OUTCOMES: { schema: topic.default('decisions.outcomes'), doc: 'receipts and labels' },
 
   OTEL_SERVICE_NAME: { schema: text.default('sluice'), doc: 'how traces name this service' },
-  OTEL_RESOURCE_ATTRIBUTES: { schema: text.optional(), doc: 'key=value pairs separated by commas' },
+  OTEL_RESOURCE_ATTRIBUTES: { schema: pairs.optional(), doc: 'key=value pairs separated by commas' },
   OTEL_TRACES_EXPORTER: {
     schema: z.enum(['otlp', 'none'], 'must be otlp or none').default('otlp'),
     doc: 'otlp or none',
@@ -149,7 +154,7 @@ export const SETTINGS = {
     schema: z.enum(['http/protobuf', 'http/json'], 'must be http/protobuf or http/json').default('http/protobuf'),
     doc: 'http/protobuf or http/json',
   },
-  OTEL_EXPORTER_OTLP_HEADERS: { schema: text.optional(), doc: 'key=value pairs separated by commas', secret: true },
+  OTEL_EXPORTER_OTLP_HEADERS: { schema: pairs.optional(), doc: 'key=value pairs separated by commas', secret: true },
 } satisfies Record<string, Setting>
 
 export type SettingName = keyof typeof SETTINGS

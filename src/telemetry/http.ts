@@ -28,7 +28,7 @@ const PATHS = `/livez     the process answers
 /metrics   Prometheus text
 `
 
-/** Rejects with an Error for people when the address cannot be bound. */
+/** Rejects with AddressRefused when the address cannot be bound. */
 export async function openHttp(options: HttpOptions): Promise<HttpServer> {
   const app = pagesOf(options)
   const server = await listen(app, options)
@@ -60,10 +60,15 @@ async function listen(app: Hono, { host, port }: HttpOptions): Promise<Server> {
   return promise
 }
 
-function bindError(host: string, port: number, cause: NodeJS.ErrnoException): Error {
+/** The address to serve on cannot be had; the message says what to do. */
+class AddressRefused extends Error {
+  override readonly name = 'AddressRefused'
+}
+
+function bindError(host: string, port: number, cause: NodeJS.ErrnoException): AddressRefused {
   const where = `${host}:${port}`
   const why = BIND_ERRORS.get(cause.code ?? '') ?? cause.message
-  return new Error(`cannot serve /readyz and /metrics on ${where}: ${why}`, { cause })
+  return new AddressRefused(`cannot serve /readyz and /metrics on ${where}: ${why}`, { cause })
 }
 
 const BIND_ERRORS: ReadonlyMap<string, string> = new Map([
