@@ -8,10 +8,11 @@ import type { TopicNames } from '../../../src/kafka/topics.ts'
 import type { FetchedRecord } from '../../../src/kafka/wire/record-reader.ts'
 import { until } from './until.ts'
 
-/** What became of one input record; `position` is the input's, `topic:partition:offset`. */
-export type Answer =
-  | { readonly position: string; readonly kind: 'verdict'; readonly topic: string; readonly verdict: Verdict }
-  | { readonly position: string; readonly kind: 'dead letter'; readonly code: string; readonly record: FetchedRecord }
+/** What became of one input record; `position` is the input's, `topic:partition:offset`, `at` when we saw it. */
+export type Answer = { readonly position: string; readonly at: number } & (
+  | { readonly kind: 'verdict'; readonly verdict: Verdict }
+  | { readonly kind: 'dead letter'; readonly code: string; readonly record: FetchedRecord }
+)
 
 /** `review state.lost`, `dead letter record.magic`: an answer in a row of a table. */
 export const inShort = (answer: Answer): string =>
@@ -30,8 +31,6 @@ export class Answers {
   readonly #stop = new AbortController()
   readonly #following: readonly Promise<void>[]
   #failure: unknown = null
-  /** Verdict ids and dead letters seen, repeated ones included. */
-  #seen = 0
 
   constructor(connection: KafkaConnection, topics: TopicNames, records: Records) {
     this.#connection = connection
@@ -50,13 +49,12 @@ export class Answers {
   }
 
   #take(answer: Answer): void {
-    this.#seen += 1
     this.#byPosition.set(answer.position, answer)
   }
 
   /** The answer to the record at this position. */
   async of(position: string, withinMs = 15_000): Promise<Answer> {
-    return await until(`${position} is answered`, () => this.#found(position), withinMs)
+    return await until(`${position} is answered`, () => this.find(position), withinMs)
   }
 
   /** The verdict on it; rejects when it is a dead letter. */
@@ -67,7 +65,7 @@ export class Answers {
   }
 
   async all(positions: readonly string[], withinMs = 15_000): Promise<readonly Answer[]> {
-    const missing = (): readonly string[] => positions.filter((it) => this.#found(it) === undefined)
+    const missing = (): readonly string[] => positions.filter((it) => this.find(it) === undefined)
     const answered = async () => missing().length === 0
     await until(`all of ${positions.length} are answered`, answered, withinMs).catch((error: unknown) => {
       const left = missing()
@@ -75,10 +73,11 @@ export class Answers {
         cause: error,
       })
     })
-    return positions.flatMap((it) => this.#found(it) ?? [])
+    return positions.flatMap((it) => this.find(it) ?? [])
   }
 
-  #found(position: string): Answer | undefined {
+  /** What is known by now. */
+  find(position: string): Answer | undefined {
     if (this.#failure !== null) throw this.#failure
     return this.#byPosition.get(position)
   }
@@ -129,10 +128,10 @@ const sourceOf = (record: FetchedRecord, topics: TopicNames): string =>
     : headerOf(record, 'ce_id')
 
 async function answerOf(record: FetchedRecord, topics: TopicNames, records: Records): Promise<Answer> {
-  const position = sourceOf(record, topics)
+  const seen = { position: sourceOf(record, topics), at: Date.now() }
   if (record.topic === topics.deadLetters)
-    return { position, kind: 'dead letter', code: headerOf(record, 'sluice.error.code'), record }
+    return { ...seen, kind: 'dead letter', code: headerOf(record, 'sluice.error.code'), record }
   const read = await records.decode('Verdict', record.topic, record.value)
-  if (read.kind === 'fault') throw new Error(`the verdict on ${position} cannot be read: ${read.fault.detail}`)
-  return { position, kind: 'verdict', topic: record.topic, verdict: read.value }
+  if (read.kind === 'fault') throw new Error(`the verdict on ${seen.position} cannot be read: ${read.fault.detail}`)
+  return { ...seen, kind: 'verdict', verdict: read.value }
 }

@@ -71,7 +71,16 @@ export async function deploy(
     await producer.send([{ topic: topics.context, partition: null, ...record }])
   }
   return {
-    ...{ name, folder, policyFile, topics, connection, records, producer, answers, env, put },
+    name,
+    folder,
+    policyFile,
+    topics,
+    connection,
+    records,
+    producer,
+    answers,
+    env,
+    put,
     start: (more) => startProcessor(env(more)),
     send: (events, options = {}) =>
       Promise.all(
@@ -126,7 +135,7 @@ const settingsOf = (name: string, folder: string, policyFile: string, topics: To
   TOPIC_OUTCOMES: topics.outcomes,
 })
 
-/** `longestWindow` decides how long lost state is remembered as lost. */
+/** `window` is the longest there is, so lost state counts as lost for as long. */
 export const policyText = ({ version = 1, window = '2s', execute = 0.6 } = {}): string => `policy: scenario
 version: ${version}
 event: { maxFuture: 5m, maxAge: 24h }
