@@ -47,16 +47,23 @@ const VERDICT_TYPES: Readonly<Record<Route, string>> = {
 
 /**
  * The raw record, untouched, with what was wrong in headers named as Kafka Connect names them (its
- * DeadLetterQueueReporter), and our own code. The producer's headers are kept.
+ * DeadLetterQueueReporter), and our own code. The producer's headers are kept. `now` in milliseconds since 1970.
  */
-export function deadLetterRecord(fault: Fault, record: InputRecord, link: TraceLink, outlets: Outlets): OutputRecord {
+export function deadLetterRecord(
+  fault: Fault,
+  record: InputRecord,
+  link: TraceLink,
+  now: number,
+  outlets: Outlets,
+): OutputRecord {
   const carried = [...record.headers].filter(([name]) => name !== 'traceparent' && name !== 'tracestate')
   return {
     topic: outlets.deadLetters,
     partition: record.partition,
     key: record.key,
     value: record.value,
-    timestamp: record.timestamp,
+    // Retention goes by this time, and an old record is set aside now.
+    timestamp: now,
     headers: [
       ...carried,
       ['__connect.errors.topic', record.topic],

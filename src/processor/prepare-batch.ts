@@ -112,6 +112,6 @@ function sized(encoded: Encoded, maxBytes: number): Encoded {
 function emitDeadLetter(fault: Fault, record: InputRecord, into: Emitted, steps: Steps): void {
   const link = steps.tracer.link(record, null)
   const final = finalFault(fault)
-  into.outputs.push(deadLetterRecord(final, record, link, steps.outlets))
+  into.outputs.push(deadLetterRecord(final, record, link, Math.floor(steps.timer.now()), steps.outlets))
   into.decided.push({ kind: 'deadLetter', fault: final, record, link })
 }

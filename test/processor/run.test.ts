@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { runProcessor } from '../../src/processor/run.ts'
-import { sampleOrder, samplePolicy } from '../decision/samples.ts'
+import { NOW, sampleOrder, samplePolicy } from '../decision/samples.ts'
 import type { CommitFault } from '../twins/decision-log.ts'
 import { BAD, bytesOf, codeOf, flow, recomputed, TOPIC, UNWRITABLE, verdictOf, visibleIds, WAIT } from './flow.ts'
 
@@ -41,6 +41,7 @@ describe('one batch after the other', () => {
       'action.unknown',
     ])
     expect(outputs[1]?.value).toEqual(BAD)
+    expect(outputs[1]?.timestamp).toBe(NOW)
   })
 
   test('the policy’s text is published once, in the first transaction that used it', async () => {
