@@ -73,6 +73,40 @@ describe('a record batch', () => {
     )
   })
 
+  test('is asked for one header as for all', () => {
+    fc.assert(
+      fc.property(fc.array(header, { maxLength: 5 }), fc.string({ maxLength: 5 }), (headers, other) => {
+        const record = { key: null, value: null, timestamp: 0, headers }
+        const bytes = stamp(encodeBatches([record], 10_000, false)[0]!, PRODUCER, 0)
+        const all = new Map(headers.map(([name, content]) => [name, Buffer.from(content)]))
+        for (const name of [...all.keys(), other, 'traceparent', 'ü']) {
+          const [found] = read(bytes)
+          expect(found!.headers.get(name)).toEqual(all.get(name))
+          expect(found!.headers.has(name)).toBe(all.has(name))
+        }
+        const [back] = read(bytes)
+        expect([back!.headers.size, [...back!.headers.keys()], [...back!.headers.values()]]).toEqual([
+          all.size,
+          [...all.keys()],
+          [...all.values()],
+        ])
+        for (const [name, content] of all) expect(back!.headers.get(name)).toEqual(content)
+      }),
+    )
+  })
+
+  test('whose header is cut off is refused when it is asked for', () => {
+    const bytes = stamp(
+      encodeBatches([{ key: null, value: null, timestamp: 0, headers: [['a', 'b']] }], 1000, false)[0]!,
+      PRODUCER,
+      0,
+    )
+    bytes[bytes.length - 2] = 0x7e
+    bytes.writeUInt32BE(crc32c(bytes, 21), 17)
+    expect(() => read(bytes)[0]!.headers.get('c')).toThrow('malformed')
+    expect(() => read(bytes)[0]!.headers.get('a')).toThrow('malformed')
+  })
+
   test('is no larger than asked, but for one record that is', () => {
     const of = (size: number): Writable => ({ key: null, value: Buffer.alloc(size), timestamp: 0, headers: [] })
     const batches = encodeBatches([of(300), of(300), of(5_000), of(300)], 1_000, false)

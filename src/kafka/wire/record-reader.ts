@@ -2,6 +2,7 @@ import type { Buffer } from 'node:buffer'
 import { decompress } from './compression.ts'
 import { crc32c } from './crc32c.ts'
 import { WireError } from './reader.ts'
+import { RecordHeaders } from './record-headers.ts'
 import { AT, ATTRIBUTE, LENGTH_COUNTS_FROM, MAGIC } from './record-batch.ts'
 
 const TWO_32 = 0x1_0000_0000
@@ -68,7 +69,7 @@ export class FetchedRecord {
   readonly key: Buffer | null
   readonly value: Buffer | null
   #headers: ReadonlyMap<string, Uint8Array> | null = null
-  #unread: RecordCursor | null
+  readonly #unread: RecordCursor | null
   readonly #headersAt: number
 
   constructor(
@@ -92,8 +93,7 @@ export class FetchedRecord {
 
   /** Read when first asked for. Of a repeated name the last value counts. */
   get headers(): ReadonlyMap<string, Uint8Array> {
-    this.#headers ??= this.#unread?.headersAt(this.#headersAt) ?? NO_HEADERS
-    this.#unread = null
+    this.#headers ??= this.#unread === null ? NO_HEADERS : new RecordHeaders(this.#unread, this.#headersAt)
     return this.#headers
   }
 }
@@ -147,6 +147,45 @@ export class RecordCursor {
     }
     this.#at = resume
     return headers
+  }
+
+  /** The value of the last header of that name in the headers that begin there. */
+  headerAt(at: number, name: string): Uint8Array | undefined {
+    const resume = this.#at
+    this.#at = at
+    let found: Uint8Array | undefined
+    for (let left = this.#varint(); left > 0; left--) {
+      const isNamed = this.#skipName(name)
+      const value = isNamed ? this.#slice(this.#bytes.length) : this.#skipSlice()
+      if (isNamed) found = value ?? this.#bytes.subarray(0, 0)
+    }
+    this.#at = resume
+    return found
+  }
+
+  /** Whether the next name is this one, which is ASCII. */
+  #skipName(name: string): boolean {
+    const start = this.#at
+    const length = this.#varint()
+    const from = this.#at
+    this.#at = start
+    if (length < 0) throw this.#broken('a header')
+    this.#skipSlice()
+    return length === name.length && this.#reads(name, from)
+  }
+
+  #reads(text: string, from: number): boolean {
+    for (let index = 0; index < text.length; index++) {
+      if (this.#bytes[from + index] !== text.charCodeAt(index)) return false
+    }
+    return true
+  }
+
+  #skipSlice(): null {
+    const length = this.#varint()
+    if (length > 0) this.#at += length
+    if (!(this.#at <= this.#bytes.length)) throw this.#broken('a field')
+    return null
   }
 
   #record(end: number, from: number): FetchedRecord | null {
