@@ -1,10 +1,13 @@
 import type { ModelOutput, Received } from './event.ts'
 import type { Facts } from './facts.ts'
 import type { CounterInquiry, Inquiry } from './inquiry.ts'
-import type { Limit, Policy } from './policy.ts'
-import { actionKeyOf, contextHashOf, counterKeyOf } from './keys.ts'
+import type { ContextNeed, Limit, Policy } from './policy.ts'
+import { actionKeyOf, contextHashOf, counterKeyOf, valuesOf } from './keys.ts'
 import { concerns } from './matter.ts'
 import { exemptionsOf } from './control.ts'
+import { Recent } from './recent.ts'
+
+type ContextInquiry = Inquiry['context'][number]
 
 /** What must be known before this event can be decided. An unknown action needs neither counters nor context. */
 export function inquire({ event, source }: Received, policy: Policy): Inquiry {
@@ -24,22 +27,48 @@ function countersFor(event: ModelOutput, policy: Policy): Inquiry['counters'] {
   return counters
 }
 
-const counterFor = (limit: Limit, event: ModelOutput): CounterInquiry => ({
-  limit: limit.id,
-  count: limit.count,
-  key: counterKeyOf(limit, event),
-  max: limit.max,
-  windowMs: limit.windowMs,
-})
+function counterFor(limit: Limit, event: ModelOutput): CounterInquiry {
+  const recent = recentOf(recentCounters, limit)
+  const values = valuesOf(limit, event)
+  return (
+    recent.get(values) ??
+    recent.keep(values, {
+      limit: limit.id,
+      count: limit.count,
+      key: counterKeyOf(limit, event),
+      max: limit.max,
+      windowMs: limit.windowMs,
+    })
+  )
+}
 
 function contextFor(event: ModelOutput, policy: Policy): Inquiry['context'] {
-  const context: Inquiry['context'][number][] = []
+  const context: ContextInquiry[] = []
   for (const need of policy.context) {
     if (!concerns(need, event)) continue
     const key = need.key.read(event)
-    context.push({ name: need.name, key, hash: key === null ? null : contextHashOf(need.name, key) })
+    const recent = recentOf(recentContexts, need)
+    context.push(recent.get(key) ?? recent.keep(key, contextInquiry(need, key)))
   }
   return context
+}
+
+const contextInquiry = ({ name }: ContextNeed, key: string | null): ContextInquiry => ({
+  name,
+  key,
+  hash: key === null ? null : contextHashOf(name, key),
+})
+
+/** The same sellers, models and customers come again and again, and a hash costs more than all else of an inquiry. */
+const recentCounters = new WeakMap<Limit, Recent<CounterInquiry>>()
+const recentContexts = new WeakMap<ContextNeed, Recent<ContextInquiry>>()
+
+function recentOf<O extends object, V extends object>(all: WeakMap<O, Recent<V>>, owner: O): Recent<V> {
+  const found = all.get(owner)
+  if (found !== undefined) return found
+  const made = new Recent<V>()
+  all.set(owner, made)
+  return made
 }
 
 /**

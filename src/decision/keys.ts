@@ -19,5 +19,14 @@ export function counterKeyOf(limit: Limit, event: ModelOutput): string {
   return digestOf(framed)
 }
 
+/** What an event is counted per, told apart from all others of the same limit. */
+export function valuesOf({ per }: Limit, event: ModelOutput): string | null {
+  const [only] = per
+  if (only !== undefined && per.length === 1) return only.read(event)
+  let framed = ''
+  for (const dimension of per) framed += frame(dimension.read(event))
+  return framed
+}
+
 /** One entity of a context: the context's name in policies, and which one. */
 export const contextHashOf = (name: string, key: string): string => digestOf(`context${frame(name)}${frame(key)}`)

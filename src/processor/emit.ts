@@ -27,22 +27,50 @@ export function verdictRecord(verdict: Verdict, value: Buffer, decided: Decided,
     key: record.key,
     value,
     timestamp: verdict.facts.now,
-    headers: [
-      ['content-type', 'application/vnd.confluent.avro'],
-      ['ce_specversion', '1.0'],
-      ['ce_id', verdict.decisionId],
-      ['ce_source', outlets.source],
-      ['ce_type', VERDICT_TYPES[verdict.route]],
-      ['ce_time', outlets.isoTime(verdict.facts.now)],
-      ...traceHeaders(link, outlets),
-    ],
+    headers: verdictHeaders(verdict, link, outlets),
   }
 }
 
-const VERDICT_TYPES: Readonly<Record<Route, string>> = {
-  execute: 'sluice.verdict.execute',
-  review: 'sluice.verdict.review',
-  reject: 'sluice.verdict.reject',
+type Header = OutputRecord['headers'][number]
+
+function verdictHeaders(verdict: Verdict, link: TraceLink, outlets: Outlets): OutputRecord['headers'] {
+  const headers: Header[] = [
+    CONTENT_TYPE,
+    SPEC_VERSION,
+    ['ce_id', verdict.decisionId],
+    sourceHeader(outlets.source),
+    VERDICT_TYPES[verdict.route],
+    timeHeader(verdict.facts.now, outlets),
+    ['traceparent', outlets.traceparent(link)],
+  ]
+  if (link.tracestate !== null) headers.push(['tracestate', link.tracestate])
+  return headers
+}
+
+const CONTENT_TYPE: Header = ['content-type', 'application/vnd.confluent.avro']
+const SPEC_VERSION: Header = ['ce_specversion', '1.0']
+const VERDICT_TYPES: Readonly<Record<Route, Header>> = {
+  execute: ['ce_type', 'sluice.verdict.execute'],
+  review: ['ce_type', 'sluice.verdict.review'],
+  reject: ['ce_type', 'sluice.verdict.reject'],
+}
+
+/** The headers made last: all verdicts of a batch share their source, and most of them their time. */
+let source: Header = ['ce_source', '']
+let time: { readonly ms: number; readonly outlets: Outlets | null; readonly header: Header } = {
+  ms: Number.NaN,
+  outlets: null,
+  header: ['ce_time', ''],
+}
+
+function sourceHeader(name: string): Header {
+  if (source[1] !== name) source = ['ce_source', name]
+  return source
+}
+
+function timeHeader(ms: number, outlets: Outlets): Header {
+  if (time.ms !== ms || time.outlets !== outlets) time = { ms, outlets, header: ['ce_time', outlets.isoTime(ms)] }
+  return time.header
 }
 
 /**
