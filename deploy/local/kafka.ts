@@ -58,6 +58,7 @@ type Node = {
 }
 
 type Cluster = {
+  readonly folder: string
   readonly nodes: readonly Node[]
   readonly files: KafkaFiles
   readonly options: KafkaOptions
@@ -71,7 +72,7 @@ type Cluster = {
 export async function startKafka(options: KafkaOptions = {}): Promise<LocalKafka> {
   const files = await kafkaFiles(options.version ?? null, options.log ?? silent)
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'sluice-kafka-')))
-  const cluster: Cluster = { nodes: await layOut(folder, options), files, options, running: new Map() }
+  const cluster: Cluster = { folder, nodes: await layOut(folder, options), files, options, running: new Map() }
   const remove = async () => options.folder ?? (await rm(folder, { recursive: true, force: true }))
   try {
     await Promise.all(cluster.nodes.map((node) => startNode(cluster, node, {})))
@@ -81,10 +82,10 @@ export async function startKafka(options: KafkaOptions = {}): Promise<LocalKafka
     await remove()
     throw error
   }
-  return handle(cluster, folder, remove)
+  return handle(cluster, remove)
 }
 
-function handle(cluster: Cluster, folder: string, remove: () => Promise<unknown>): LocalKafka {
+function handle(cluster: Cluster, remove: () => Promise<unknown>): LocalKafka {
   const nodeOf = (id: number): Node => {
     const node = cluster.nodes.find((it) => it.id === id)
     if (node === undefined) throw new Error(`there is no node ${id}`)
@@ -95,7 +96,7 @@ function handle(cluster: Cluster, folder: string, remove: () => Promise<unknown>
   return {
     brokers: addresses('PLAINTEXT'),
     listeners: new Map(names.map((name) => [name, addresses(name)])),
-    folder,
+    folder: cluster.folder,
     get pids() {
       return new Map([...cluster.running].map(([id, { pid }]) => [id, pid]))
     },
@@ -138,7 +139,9 @@ async function startNode(cluster: Cluster, node: Node, properties: Readonly<Reco
     propertiesText({ ...settings(cluster, node, data), ...cluster.options.properties, ...properties }),
   )
   const args = [...jvmFlags(cluster.files), '-cp', join(cluster.files.jars, '*'), 'kafka.Kafka', config]
-  cluster.running.set(node.id, await startProcess(await java(), args, join(node.folder, 'broker.log')))
+  const temporary = cluster.options.folder === undefined ? cluster.folder : null
+  const logFile = join(node.folder, 'broker.log')
+  cluster.running.set(node.id, await startProcess(await java(), args, { logFile, temporary }))
 }
 
 function settings(cluster: Cluster, { id, controllerPort, ports }: Node, data: string): Record<string, string> {

@@ -22,6 +22,13 @@ process.on('exit', () => {
   for (const { pid } of running) signal(pid, 'SIGKILL')
 })
 
+export type ProcessOptions = {
+  readonly logFile: string
+  /** A folder that is removed when we end before the server was stopped. */
+  readonly temporary?: string | null
+  readonly env?: NodeJS.ProcessEnv
+}
+
 /**
  * Starts a server that cannot outlive this process. It gets its own process group, so that a Ctrl-C in the terminal
  * reaches us only and the servers end last; a guard process kills it if we are killed ourselves.
@@ -29,8 +36,7 @@ process.on('exit', () => {
 export async function startProcess(
   command: string,
   args: readonly string[],
-  logFile: string,
-  env: NodeJS.ProcessEnv = process.env,
+  { logFile, temporary = null, env = process.env }: ProcessOptions,
 ): Promise<LocalProcess> {
   const log = openSync(logFile, 'a')
   const child = spawn(command, args, { stdio: ['ignore', log, log], env, detached: true })
@@ -38,7 +44,7 @@ export async function startProcess(
   await once(child, 'spawn')
   const pid = child.pid
   if (pid === undefined) throw new Error(`${command} has started without a process id`)
-  const dismissGuard = guard(pid)
+  const dismissGuard = guard(pid, temporary)
   const exited = once(child, 'exit')
   const started: LocalProcess = {
     pid,
@@ -99,8 +105,10 @@ async function end(
 }
 
 /** `read` fails when the pipe closes, which the kernel does however we end; a line dismisses the guard. */
-function guard(pid: number): () => void {
-  const shell = spawn('sh', ['-c', 'read -r line || kill -9 "$1" 2>/dev/null', 'guard', String(pid)], {
+const GUARD = 'read -r line || { kill -9 "$1" 2>/dev/null; [ -z "$2" ] || rm -rf -- "$2"; }'
+
+function guard(pid: number, temporary: string | null): () => void {
+  const shell = spawn('sh', ['-c', GUARD, 'guard', String(pid), temporary ?? ''], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   })

@@ -66,7 +66,11 @@ async function startServer(port: number, folder: string, options: RedisOptions):
     ...options.settings,
   }
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
-  const server = await startProcess(binary.command, args, join(folder, 'redis.log'), binary.env)
+  const server = await startProcess(binary.command, args, {
+    logFile: join(folder, 'redis.log'),
+    temporary: folder,
+    env: binary.env,
+  })
   const until = Date.now() + START_TIMEOUT_MS
   while (!(await redisAnswers(port))) {
     const ended = server.ended()
@@ -74,6 +78,7 @@ async function startServer(port: number, folder: string, options: RedisOptions):
     else {
       const log = lastLines(server.logFile)
       await server.kill()
+      await rm(folder, { recursive: true, force: true })
       throw new StackError(`${binary.command} did not start on port ${port}: ${ended ?? 'no answer'}\n${log}`)
     }
   }

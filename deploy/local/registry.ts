@@ -42,17 +42,27 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Loca
   const folder = await mkdtemp(join(tmpdir(), 'sluice-registry-'))
   const port = options.port === undefined || options.port === 0 ? ((await freePorts(1))[0] ?? 0) : options.port
   const env = { ...process.env, QUARKUS_HTTP_HOST: '127.0.0.1', QUARKUS_HTTP_PORT: String(port) }
-  const server = await startProcess(await java(), await jvmArguments(home), join(folder, 'registry.log'), env)
+  const server = await startProcess(await java(), await jvmArguments(home), {
+    logFile: join(folder, 'registry.log'),
+    temporary: folder,
+    env,
+  })
   const url = `http://127.0.0.1:${port}/apis/ccompat/v7`
-  await ready(server, url)
+  const stop = async () => {
+    await server.kill()
+    await rm(folder, { recursive: true, force: true })
+  }
+  try {
+    await ready(server, url)
+  } catch (error) {
+    await stop()
+    throw error
+  }
   return {
     url,
     pid: server.pid,
     kill: () => server.kill(),
-    stop: async () => {
-      await server.kill()
-      await rm(folder, { recursive: true, force: true })
-    },
+    stop,
   }
 }
 
@@ -80,7 +90,6 @@ async function ready(server: LocalProcess, url: string): Promise<void> {
     if (ended === null && Date.now() < until) await sleep(100)
     else {
       const log = lastLines(server.logFile)
-      await server.kill()
       throw new StackError(
         `the schema registry did not start: ${ended ?? `${url} does not answer`}. The end of its log:\n${log}`,
       )

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -81,23 +82,24 @@ describe('a local Redis', () => {
   })
 })
 
-describe('servers end with the process that started them', () => {
+describe('servers and what they wrote end with the process that started them', () => {
   const starter = `
     import { startKafka } from './deploy/local/kafka.ts'
     import { startRedis } from './deploy/local/redis.ts'
     process.once('SIGTERM', () => process.exit(0))
     const [kafka, redis] = await Promise.all([startKafka(), startRedis()])
-    console.log(JSON.stringify([...kafka.pids.values(), redis.pid]))
+    console.log(JSON.stringify({ pids: [...kafka.pids.values(), redis.pid], folder: kafka.folder }))
     setInterval(() => undefined, 1000)`
 
   test.each(['SIGTERM', 'SIGINT', 'SIGKILL'] as const)('also when it is ended by %s', async (signal) => {
     const root = join(import.meta.dirname, '..', '..')
     const child = spawn(process.execPath, ['--input-type=module-typescript', '--eval', starter], { cwd: root })
     const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string]
-    const pids = JSON.parse(line) as readonly number[]
+    const { pids, folder } = JSON.parse(line) as { readonly pids: readonly number[]; readonly folder: string }
     expect(pids.map(isAlive)).toEqual([true, true])
     child.kill(signal)
     await once(child, 'exit')
     expect(await eventually(() => !pids.some(isAlive))).toBe(true)
+    expect(await eventually(() => !existsSync(folder))).toBe(true)
   })
 })
