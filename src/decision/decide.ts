@@ -41,9 +41,10 @@ const CHECKS: readonly Check[] = [
  */
 export function decide(received: Received, facts: Facts, policy: Policy, calibration: Calibration): Verdict {
   const matter = toMatter(received, facts, policy, calibration)
-  const noticed = CHECKS.flatMap((check) => check(matter))
-  const unreserved = strictest(noticed) === 'execute' ? checkReserved(matter) : []
-  return conclude([...noticed, ...unreserved], matter, calibration)
+  const noticed: Finding[] = []
+  for (const check of CHECKS) noticed.push(...check(matter))
+  if (strictest(noticed) === 'execute') noticed.push(...checkReserved(matter))
+  return conclude(noticed, matter, calibration)
 }
 
 /**
@@ -52,7 +53,7 @@ export function decide(received: Received, facts: Facts, policy: Policy, calibra
  */
 export function wouldExecute(received: Received, facts: Facts, policy: Policy, calibration: Calibration): boolean {
   const matter = toMatter(received, facts, policy, calibration)
-  return CHECKS.every((check) => check(matter).every(({ route }) => route === 'execute'))
+  return CHECKS.every((check) => strictest(check(matter)) === 'execute')
 }
 
 function conclude(noticed: readonly Finding[], matter: Matter, calibration: Calibration): Verdict {

@@ -37,6 +37,12 @@ export function toMatter({ event, source }: Received, facts: Facts, policy: Poli
 export const concerns = (it: { readonly actions: ReadonlySet<string> | null }, event: ModelOutput): boolean =>
   it.actions === null || it.actions.has(event.action)
 
+/** The findings with one more, if there is one. Most checks have nothing to say, which must cost nothing. */
+export function including(findings: readonly Finding[], found: Finding | null): readonly Finding[] {
+  if (found === null) return findings
+  return findings.length === 0 ? [found] : [...findings, found]
+}
+
 export const finding = (route: Route, code: FindingCode, subject: string | null, detail: string): Finding => ({
   route,
   code,

@@ -60,12 +60,15 @@ export type ContextNeed = {
   readonly actions: ReadonlySet<string> | null
 }
 
+/** What can be looked up by name; a Map is one. */
+export type Lookup<V> = Pick<ReadonlyMap<string, V>, 'get'>
+
 /** What a condition may look at. */
 export type RuleScope = {
   readonly event: ModelOutput
-  readonly context: ReadonlyMap<string, Attributes>
+  readonly context: Lookup<Attributes>
   /** Limit id to the count including this event. */
-  readonly counters: ReadonlyMap<string, number>
+  readonly counters: Lookup<number>
   readonly now: number
 }
 

@@ -21,5 +21,8 @@ export const inOrder = (findings: readonly Finding[]): readonly Finding[] =>
     ? findings
     : findings.toSorted((a, b) => strictness(b.route) - strictness(a.route) || rankOf(a.code) - rankOf(b.code))
 
-export const strictest = (findings: readonly Finding[]): Route =>
-  findings.reduce<Route>((route, it) => (strictness(it.route) > strictness(route) ? it.route : route), 'execute')
+export function strictest(findings: readonly Finding[]): Route {
+  let route: Route = 'execute'
+  for (const it of findings) if (strictness(it.route) > strictness(route)) ({ route } = it)
+  return route
+}

@@ -102,5 +102,6 @@ const untyped: Facts = { type: 'map<string, dyn>', make: seenAttributes }
 function typed(environment: Environment, name: string, fields: ReadonlyMap<string, FieldType>): Facts {
   const View = FactsView.forContext()
   environment.registerType(`context.${name}`, { ctor: View, fields: Object.fromEntries(fields) })
-  return { type: `context.${name}`, make: (attributes) => FactsView.over(new View(), attributes) }
+  const view = new View()
+  return { type: `context.${name}`, make: (attributes) => view.show(attributes) }
 }

@@ -100,14 +100,18 @@ export class SubjectView {
   }
 }
 
-/** The evaluator asks a Map for its fields with `get`, which the views below answer without copying anything. */
-export class CountersView extends Map<string, bigint> {
-  #counters: RuleScope['counters'] = new Map()
+const NONE = new Map<string, never>()
 
-  static of(counters: RuleScope['counters']): CountersView {
-    const view = new CountersView()
-    view.#counters = counters
-    return view
+/**
+ * The evaluator asks a Map for its fields with `get`, which the views below answer without copying anything. To make a
+ * Map costs more than to evaluate most conditions, so there is one view for a policy, set to one event after the other.
+ */
+export class CountersView extends Map<string, bigint> {
+  #counters: RuleScope['counters'] = NONE
+
+  show(counters: RuleScope['counters']): this {
+    this.#counters = counters
+    return this
   }
 
   override get(id: string): bigint | undefined {
@@ -125,9 +129,9 @@ export class FactsView extends Map<string, Seen> {
     return class extends FactsView {}
   }
 
-  static over(view: FactsView, attributes: Attributes): FactsView {
-    view.#attributes = attributes
-    return view
+  show(attributes: Attributes): this {
+    this.#attributes = attributes
+    return this
   }
 
   override get(name: string): Seen | undefined {
@@ -136,18 +140,22 @@ export class FactsView extends Map<string, Seen> {
   }
 }
 
-/** How one context's attributes are shown to conditions. */
+/** How one context's attributes are shown to conditions; what it gives is good until it is called again. */
 export type FactsMaker = (attributes: Attributes) => unknown
 
 export class ContextView extends Map<string, unknown> {
-  #context: RuleScope['context'] = new Map()
-  #makers: ReadonlyMap<string, FactsMaker> = new Map()
+  #context: RuleScope['context'] = NONE
+  #makers: ReadonlyMap<string, FactsMaker> = NONE
 
-  static of(context: RuleScope['context'], makers: ReadonlyMap<string, FactsMaker>): ContextView {
+  static with(makers: ReadonlyMap<string, FactsMaker>): ContextView {
     const view = new ContextView()
-    view.#context = context
     view.#makers = makers
     return view
+  }
+
+  show(context: RuleScope['context']): this {
+    this.#context = context
+    return this
   }
 
   override get(name: string): unknown {
@@ -156,29 +164,42 @@ export class ContextView extends Map<string, unknown> {
   }
 }
 
-/** The variables of one event's conditions; made when first asked for. */
+/** The variables of one event's conditions, each made when first asked for. */
 export class Activation {
-  readonly #scope: RuleScope
-  readonly #makers: ReadonlyMap<string, FactsMaker>
-  #event: EventView | undefined
-  #context: ContextView | undefined
-  #counters: CountersView | undefined
+  readonly #context: ContextView
+  readonly #counters = new CountersView()
+  #scope: RuleScope | null = null
+  #event: EventView | null = null
 
-  constructor(scope: RuleScope, makers: ReadonlyMap<string, FactsMaker>) {
+  constructor(makers: ReadonlyMap<string, FactsMaker>) {
+    this.#context = ContextView.with(makers)
+  }
+
+  /** Shows this scope from now on. */
+  over(scope: RuleScope): this {
+    if (this.#scope === scope) return this
     this.#scope = scope
-    this.#makers = makers
+    this.#event = null
+    this.#context.show(scope.context)
+    this.#counters.show(scope.counters)
+    return this
   }
 
   get event(): EventView {
-    return (this.#event ??= new EventView(this.#scope.event))
+    return (this.#event ??= new EventView(this.#shown.event))
   }
   get context(): ContextView {
-    return (this.#context ??= ContextView.of(this.#scope.context, this.#makers))
+    return this.#context
   }
   get counters(): CountersView {
-    return (this.#counters ??= CountersView.of(this.#scope.counters))
+    return this.#counters
   }
   get now(): Date | NotFinite {
-    return timestamp(this.#scope.now)
+    return timestamp(this.#shown.now)
+  }
+
+  get #shown(): RuleScope {
+    if (this.#scope === null) throw new Error('a condition was evaluated without a scope')
+    return this.#scope
   }
 }

@@ -64,11 +64,8 @@ function reasonOf(error: unknown): string {
   return plainType(lowerFirst(error.summary))
 }
 
-/** One activation per event, however many rules are evaluated on it: rules of one event come one after the other. */
+/** One activation for all, since conditions are evaluated one after the other, those of one event in a row. */
 export function activations(makers: CelSetting['makers']): (scope: RuleScope) => Activation {
-  let last: { readonly scope: RuleScope; readonly activation: Activation } | null = null
-  return (scope) => {
-    if (last?.scope !== scope) last = { scope, activation: new Activation(scope, makers) }
-    return last.activation
-  }
+  const activation = new Activation(makers)
+  return (scope) => activation.over(scope)
 }

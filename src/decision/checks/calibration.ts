@@ -1,4 +1,4 @@
-import { NONE, finding } from '../matter.ts'
+import { NONE, finding, including } from '../matter.ts'
 import type { Check, Matter } from '../matter.ts'
 import type { ActionRule } from '../policy.ts'
 import type { Finding } from '../verdict.ts'
@@ -7,7 +7,7 @@ import { isoTime, quote } from '../words.ts'
 /** Whether the score can be trusted to mean what the policy's bands mean. */
 export const checkCalibration: Check = (matter) => {
   if (matter.rule === null) return NONE
-  return [checkTable(matter, matter.rule), uncertified(matter.rule)].filter((it) => it !== null)
+  return including(including(NONE, checkTable(matter, matter.rule)), uncertified(matter.rule))
 }
 
 function checkTable({ event, reading: { match } }: Matter, rule: ActionRule): Finding | null {

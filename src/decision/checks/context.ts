@@ -1,5 +1,5 @@
 import type { ContextFact } from '../facts.ts'
-import { NONE, concerns, finding } from '../matter.ts'
+import { NONE, concerns, finding, including } from '../matter.ts'
 import type { Check, Matter } from '../matter.ts'
 import type { ContextNeed } from '../policy.ts'
 import type { Finding } from '../verdict.ts'
@@ -9,10 +9,9 @@ import { duration, quote } from '../words.ts'
 export const checkContext: Check = (matter) => {
   const { event, rule, policy } = matter
   if (rule === null || policy.context.length === 0) return NONE
-  const findings: Finding[] = []
+  let findings = NONE
   for (const need of policy.context) {
-    const found = concerns(need, event) ? checkNeed(need, matter) : null
-    if (found !== null) findings.push(found)
+    if (concerns(need, event)) findings = including(findings, checkNeed(need, matter))
   }
   return findings
 }

@@ -1,14 +1,17 @@
 import type { ModelOutput } from '../event.ts'
-import { finding } from '../matter.ts'
+import { NONE, finding, including } from '../matter.ts'
 import type { Check, Matter } from '../matter.ts'
 import type { Finding } from '../verdict.ts'
 import { duration, isoTime, quote } from '../words.ts'
 
 /** Whether the event is in time, new, keyed and complete. */
-export const checkEvent: Check = (matter) =>
-  [expired(matter), tooOld(matter), repeated(matter), inFuture(matter), unkeyed(matter), incomplete(matter)].filter(
-    (it) => it !== null,
-  )
+export const checkEvent: Check = (matter) => {
+  let findings = NONE
+  for (const ask of QUESTIONS) findings = including(findings, ask(matter))
+  return findings
+}
+
+const QUESTIONS = [expired, tooOld, repeated, inFuture, unkeyed, incomplete]
 
 function expired({ event: { expiresAt }, facts: { now } }: Matter): Finding | null {
   if (expiresAt === null || (Number.isSafeInteger(expiresAt) && expiresAt > now)) return null
@@ -40,10 +43,10 @@ function inFuture({ event: { time }, facts: { now }, policy }: Matter): Finding 
   return finding('review', 'event.time_in_future', null, detail)
 }
 
-const unkeyed = ({ source }: Matter): Finding | null =>
-  source.keyed
-    ? null
-    : finding('review', 'event.unkeyed', null, 'the record has no key; send it with the key of its entity')
+function unkeyed({ source }: Matter): Finding | null {
+  if (source.keyed) return null
+  return finding('review', 'event.unkeyed', null, 'the record has no key; send it with the key of its entity')
+}
 
 function incomplete({ event }: Matter): Finding | null {
   const empty = emptyFields(event)

@@ -1,5 +1,5 @@
 import type { CounterFact } from '../facts.ts'
-import { NONE, concerns, finding } from '../matter.ts'
+import { NONE, concerns, finding, including } from '../matter.ts'
 import type { Check, Matter } from '../matter.ts'
 import type { Limit } from '../policy.ts'
 import type { Finding } from '../verdict.ts'
@@ -10,10 +10,9 @@ import { exempted } from './control.ts'
 export const checkLimits: Check = (matter) => {
   const { event, rule, policy } = matter
   if (rule === null || policy.limits.length === 0) return NONE
-  const findings: Finding[] = []
+  let findings = NONE
   for (const limit of policy.limits) {
-    const found = concerns(limit, event) ? checkLimit(limit, matter) : null
-    if (found !== null) findings.push(found)
+    if (concerns(limit, event)) findings = including(findings, checkLimit(limit, matter))
   }
   return findings
 }
@@ -32,13 +31,15 @@ function checkLimit(limit: Limit, matter: Matter): Finding | null {
  * Asked last, of an event that nothing else keeps from being executed: whether it holds a place in every execution limit.
  * Without one nobody has counted it, however much room there seemed to be.
  */
-export const checkReserved: Check = (matter) =>
-  matter.policy.limits
-    .filter(
-      (limit) =>
-        limit.count === 'executions' && concerns(limit, matter.event) && counterOf(limit, matter)?.granted !== true,
-    )
-    .map((limit) => unobserved(limit, 'has no place reserved for this event'))
+export const checkReserved: Check = (matter) => {
+  let findings = NONE
+  for (const limit of matter.policy.limits) {
+    if (limit.count !== 'executions' || !concerns(limit, matter.event)) continue
+    if (counterOf(limit, matter)?.granted === true) continue
+    findings = including(findings, unobserved(limit, 'has no place reserved for this event'))
+  }
+  return findings
+}
 
 export const counterOf = (limit: Limit, { facts }: Matter): CounterFact | null =>
   facts.counters.find((counter) => counter.limit === limit.id) ?? null

@@ -1,7 +1,7 @@
 import type { Attributes } from '../event.ts'
-import { NONE, concerns, finding } from '../matter.ts'
+import { NONE, concerns, finding, including } from '../matter.ts'
 import type { Check, Matter } from '../matter.ts'
-import type { Limit, Rule, RuleScope } from '../policy.ts'
+import type { Rule, RuleScope } from '../policy.ts'
 import type { Finding } from '../verdict.ts'
 import { quote, shorten } from '../words.ts'
 import { exempted } from './control.ts'
@@ -12,14 +12,18 @@ import { counterOf, countWith } from './limits.ts'
 export const checkRules: Check = (matter) => {
   const { event, rule, policy } = matter
   if (rule === null) return NONE
-  const concerned = policy.rules.filter((it) => concerns(it, event))
-  if (concerned.length === 0) return NONE
-  const scope = scopeOf(matter)
-  return concerned.map((it) => checkRule(it, scope, matter)).filter((it) => it !== null)
+  let findings = NONE
+  let scope: RuleScope | null = null
+  for (const it of policy.rules) {
+    if (!concerns(it, event)) continue
+    scope ??= scopeOf(matter)
+    findings = including(findings, checkRule(it, scope, matter))
+  }
+  return findings
 }
 
 function checkRule(rule: Rule, scope: RuleScope, matter: Matter): Finding | null {
-  const absent = rule.contexts.filter((name) => !scope.context.has(name))
+  const absent = rule.contexts.filter((name) => scope.context.get(name) === undefined)
   if (absent.length > 0) return checkUnanswerable(rule, absent, matter)
   const result = rule.evaluate(scope)
   if (result.kind === 'failed') return failed(rule, `could not be evaluated: ${shorten(result.why, 300)}`)
@@ -49,27 +53,24 @@ const isObjectedTo = (name: string, { event, facts, policy }: Matter): boolean =
 const failed = (rule: Rule, why: string): Finding =>
   finding('review', 'rule.failed', rule.id, `rule ${quote(rule.id)} ${why}`)
 
+/** Looked up when a condition asks, since most conditions ask for little. */
 function scopeOf(matter: Matter): RuleScope {
   const { event, facts } = matter
-  return { event, context: contextOf(matter), counters: countersOf(matter), now: facts.now }
-}
-
-function contextOf(matter: Matter): ReadonlyMap<string, Attributes> {
-  const context = new Map<string, Attributes>()
-  for (const need of matter.policy.context) {
-    const value = concerns(need, matter.event) ? factOf(need.name, matter)?.value : null
-    if (value) context.set(need.name, value.attributes)
+  return {
+    event,
+    context: { get: (name) => attributesOf(name, matter) },
+    counters: { get: (id) => countOf(id, matter) },
+    now: facts.now,
   }
-  return context
 }
 
-function countersOf(matter: Matter): ReadonlyMap<string, number> {
-  const counters = new Map<string, number>()
-  for (const limit of matter.policy.limits) if (concerns(limit, matter.event)) setCount(counters, limit, matter)
-  return counters
+function attributesOf(name: string, matter: Matter): Attributes | undefined {
+  const isAsked = matter.policy.context.some((need) => need.name === name && concerns(need, matter.event))
+  return isAsked ? factOf(name, matter)?.value?.attributes : undefined
 }
 
-function setCount(counters: Map<string, number>, limit: Limit, matter: Matter): void {
-  const counter = counterOf(limit, matter)
-  if (counter !== null) counters.set(limit.id, countWith(limit, counter))
+function countOf(id: string, matter: Matter): number | undefined {
+  const limit = matter.policy.limits.find((it) => it.id === id && concerns(it, matter.event))
+  const counter = limit === undefined ? null : counterOf(limit, matter)
+  return limit === undefined || counter === null ? undefined : countWith(limit, counter)
 }
