@@ -28,6 +28,11 @@ export class Tally {
     this.#executed += 1
   }
 
+  /** May be executed, and was not yet. */
+  get undone(): number {
+    return (this.#outcomes.get('execute') ?? 0) - this.#executed
+  }
+
   get sentCount(): number {
     return this.#sent.size
   }
