@@ -1,0 +1,56 @@
+import { at } from './column.ts'
+import { fallbackTest } from './fallback.ts'
+import type { Grid } from './grid.ts'
+
+const BETS = [0.1, 0.25, 0.5, 0.75, 0.95] as const
+
+/**
+ * What labels that came one by one prove about each threshold of a grid, at any time and however often it is looked at: a
+ * mean of bets against "the risk is above the bound" (an e-process), and the most it ever was.
+ */
+export type StreamingCertificate = {
+  readonly grid: Grid
+  readonly risk: number
+  /** What each bet on each threshold has grown to: threshold by threshold, five bets each. */
+  readonly wealth: Float64Array
+  /** The highest mean of the five so far, per threshold. */
+  readonly most: Float64Array
+  readonly labels: number
+}
+
+export const newStreamingCertificate = (grid: Grid, risk: number): StreamingCertificate => ({
+  grid,
+  risk,
+  wealth: new Float64Array(grid.thresholds.length * BETS.length).fill(1),
+  most: new Float64Array(grid.thresholds.length).fill(1),
+  labels: 0,
+})
+
+/** The state after one more label. Scores at or above a threshold count for it: the bets win on right, lose on errors. */
+export function addLabel(state: StreamingCertificate, score: number, right: 0 | 1): StreamingCertificate {
+  const wealth = state.wealth.slice()
+  const most = state.most.slice()
+  const gain = state.risk - (1 - right)
+  for (const [index, threshold] of state.grid.thresholds.entries()) {
+    if (!(score >= threshold)) continue
+    let sum = 0
+    for (let bet = 0; bet < BETS.length; bet++) {
+      const place = index * BETS.length + bet
+      // Infinity could not be written down as JSON, and proves no more.
+      const grown = Math.min(Number.MAX_VALUE, at(wealth, place) * (1 + at(BETS, bet) * gain))
+      wealth[place] = grown
+      sum += grown / BETS.length
+    }
+    if (sum > at(most, index)) most[index] = sum
+  }
+  return { ...state, wealth, most, labels: state.labels + 1 }
+}
+
+/** The loosest threshold certified by now, where the promise may ever fail with a chance of `delta`; null: none. */
+export function certifiedBy({ grid, most }: StreamingCertificate, delta: number): number | null {
+  const { last } = fallbackTest(
+    most.map((it) => 1 / it),
+    delta,
+  )
+  return last === null ? null : at(grid.thresholds, last)
+}
