@@ -1,8 +1,8 @@
 import { registerAll } from '../avro/register.ts'
-import { readConfig } from '../config.ts'
 import type { Config } from '../config.ts'
 import { kafkaConnection, registryOptions, topicNames } from '../connections.ts'
 import { ensureTopics } from '../kafka/topics.ts'
+import { readToolConfig } from './tool-config.ts'
 
 /** Partitions of the input topic where it is to be created. */
 const PARTITIONS = 6
@@ -34,6 +34,6 @@ const topicSchemas = (config: Config) => [
 
 /** `sluice setup`. Needs an operator's rights on Kafka and the registry. */
 export async function setup(file: string | undefined, options: SetupOptions): Promise<number> {
-  await setUp(readConfig(file), console.log, options)
+  await setUp(readToolConfig(file), console.log, options)
   return 0
 }

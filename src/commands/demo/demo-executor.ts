@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { readConfig } from '../../config.ts'
 import { otlpConfig, serviceConfig } from '../../connections.ts'
 import { runExecutor } from '../../sdk/index.ts'
 import { openTracing } from '../../telemetry/open-tracing.ts'
 import { sdkAccess } from '../access.ts'
 import { untilInterrupted } from '../interrupt.ts'
+import { readToolConfig } from '../tool-config.ts'
 
 /** How long the pretended action takes, milliseconds. */
 const ACTION_MS = 3
@@ -16,7 +16,7 @@ const ACTION_MS = 3
 export async function demoExecutor(file: string | undefined): Promise<number> {
   using interrupt = untilInterrupted()
   await using open = new AsyncDisposableStack()
-  const config = readConfig(file)
+  const config = readToolConfig(file)
   const tracing = openTracing({ ...serviceConfig(config), otlp: otlpConfig(config) })
   open.defer(() => tracing.close())
   await runExecutor(

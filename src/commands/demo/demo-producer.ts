@@ -1,9 +1,9 @@
-import { readConfig } from '../../config.ts'
 import { kafkaConnection, otlpConfig, serviceConfig } from '../../connections.ts'
 import { openTracing } from '../../telemetry/open-tracing.ts'
 import { sdkAccess } from '../access.ts'
 import { untilInterrupted } from '../interrupt.ts'
 import { sendDemoTraffic, writeDemoContexts } from './traffic.ts'
+import { readToolConfig } from '../tool-config.ts'
 
 export type DemoProducerOptions = {
   readonly events: number | null
@@ -23,7 +23,7 @@ const reportStale = (error: unknown): void => console.error(`the demo's contexts
 export async function demoProducer(file: string | undefined, options: DemoProducerOptions): Promise<number> {
   using interrupt = untilInterrupted()
   await using open = new AsyncDisposableStack()
-  const config = readConfig(file)
+  const config = readToolConfig(file)
   const tracing = openTracing({ ...serviceConfig(config), otlp: otlpConfig(config) })
   open.defer(() => tracing.close())
   const traffic = {
