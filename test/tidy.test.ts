@@ -42,6 +42,16 @@ test('the lockfile names no registry: every machine uses its own', () => {
   expect(found(['package-lock.json'], /"resolved":/)).toEqual([])
 })
 
+test('the lockfile has an entry for every platform’s binaries: without, npm 11 refuses to install', () => {
+  type Locked = { readonly optionalDependencies?: Readonly<Record<string, string>> }
+  const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+    readonly packages: Readonly<Record<string, Locked>>
+  }
+  const wanted = Object.values(packages).flatMap((it) => Object.keys(it.optionalDependencies ?? {}))
+  expect(wanted.length).toBeGreaterThan(50)
+  expect(wanted.filter((name) => packages[`node_modules/${name}`] === undefined)).toEqual([])
+})
+
 test('no file is bound to one machine: no home, no work folder, no registry host', () => {
   const paths = /(^|[\s"'`=:(])\/(work|home|root|Users|mnt|workspace)\/[a-z]/i
   const hosts =
