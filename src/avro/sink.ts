@@ -6,7 +6,7 @@ const LONG_MAX = 2 ** 52 - 1
 const VARINT_BYTES = 10
 const UTF8_PER_UNIT = 3
 /** Longer text is given to the runtime, which is faster from about there on. */
-const SHORT_TEXT = 96
+const SHORT_TEXT = 24
 
 /**
  * Writes Avro's primitive types into a buffer, as https://avro.apache.org/docs/1.12.0/specification/#binary-encoding
@@ -161,8 +161,23 @@ export class Sink {
     return true
   }
 
-  /** Text that no UTF-8 can hold is left to avsc. */
+  /**
+   * Written as if it were ASCII, which it was if it took as many bytes as it has units. Text that no UTF-8 can hold is
+   * left to avsc.
+   */
   #utf8(value: string): void {
+    const start = this.at
+    this.#varint(value.length * 2)
+    const written = this.#bytes.write(value, this.at)
+    if (written === value.length) {
+      this.at += written
+      return
+    }
+    this.at = start
+    this.#wide(value)
+  }
+
+  #wide(value: string): void {
     if (!value.isWellFormed()) {
       this.failed = true
       return

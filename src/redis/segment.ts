@@ -2,6 +2,8 @@ import type { CounterInquiry, Inquiry } from '../decision/inquiry.ts'
 import type { ObserveRange, ReserveRange } from '../processor/ports.ts'
 import { MessagePack } from './message-pack.ts'
 
+type ContextInquiry = Inquiry['context'][number]
+
 /** A run of one partition as the function library takes it; complete in itself, so it can be kept and sent later. */
 export type Segment = {
   readonly partition: number
@@ -13,10 +15,15 @@ export type Segment = {
 
 const packer = new MessagePack()
 
+const isSameCounter = (a: CounterInquiry, b: CounterInquiry): boolean =>
+  a === b || (a.key === b.key && a.limit === b.limit && a.count === b.count && a.max === b.max)
+const isSameContext = (a: ContextInquiry, b: ContextInquiry): boolean =>
+  a === b || (a.hash === b.hash && a.name === b.name)
+
 /** Layout: header of `observe` in sluice.lua. Each counter and context is named once and then meant by its index. */
 export function observeSegment(range: ObserveRange): Segment {
-  const counters = new Names<CounterInquiry>()
-  const contexts = new Names<Inquiry['context'][number]>()
+  const counters = new Names<CounterInquiry>(isSameCounter)
+  const contexts = new Names<ContextInquiry>(isSameContext)
   const bytes = packParts(
     (): number => range.inquiries.reduce((sum, it) => sum + packEvent(it, counters, contexts), 0),
     () => packCounters(counters, (it) => packer.number(it.count === 'proposals' ? 1 : 0)),
@@ -28,7 +35,7 @@ export function observeSegment(range: ObserveRange): Segment {
 
 /** Layout: header of `reserve` in sluice.lua. */
 export function reserveSegment(range: ReserveRange): Buffer {
-  const counters = new Names<CounterInquiry>()
+  const counters = new Names<CounterInquiry>(isSameCounter)
   return packParts(
     (): number => range.claims.reduce((sum, it) => sum + packClaim(it.offset, it.inquiry, counters), 0),
     () => packCounters(counters, (it) => packer.number(it.max)),
@@ -50,21 +57,16 @@ function packArray(values: () => number): Buffer {
   return packer.take()
 }
 
-function packEvent(
-  inquiry: Inquiry,
-  counters: Names<CounterInquiry>,
-  contexts: Names<Inquiry['context'][number]>,
-): number {
+function packEvent(inquiry: Inquiry, counters: Names<CounterInquiry>, contexts: Names<ContextInquiry>): number {
   packer.text(String(inquiry.offset))
   packer.text(inquiry.actionKey)
   packer.text(inquiry.digest)
   packer.number(inquiry.counters.length)
-  for (const counter of inquiry.counters) packer.number(counters.index(counterName(counter), counter))
+  for (const counter of inquiry.counters) packer.number(counters.index(counter.key, counter))
   let known = 0
   for (const { hash } of inquiry.context) if (hash !== null) known++
   packer.number(known)
-  for (const it of inquiry.context)
-    if (it.hash !== null) packer.number(contexts.index(contextName(it.name, it.hash), it))
+  for (const it of inquiry.context) if (it.hash !== null) packer.number(contexts.index(it.hash, it))
   return 5 + inquiry.counters.length + known
 }
 
@@ -73,7 +75,7 @@ function packClaim(offset: number, inquiry: Inquiry, counters: Names<CounterInqu
   packer.text(String(offset))
   packer.number(executions.length)
   // An exemption changes an event's max, so the same counter may come with several.
-  for (const it of executions) packer.number(counters.index(`${counterName(it)}\n${it.max}`, it))
+  for (const it of executions) packer.number(counters.index(`${it.key}\n${it.max}`, it))
   return 2 + executions.length
 }
 
@@ -81,34 +83,59 @@ function packCounters(counters: Names<CounterInquiry>, packLast: (counter: Count
   for (const counter of counters.all) {
     packer.text(counterKey(counter))
     packer.number(Math.max(1, Math.ceil(counter.windowMs)))
-    packer.text(`${JSON.stringify(counter.limit)},`)
+    packer.text(nameText(counter.limit))
     packLast(counter)
   }
   return counters.all.length * 4
 }
 
-function packContexts(contexts: Names<Inquiry['context'][number]>): number {
+function packContexts(contexts: Names<ContextInquiry>): number {
   for (const { name, hash } of contexts.all) {
     packer.text(hash ?? '')
-    packer.text(`${JSON.stringify(name)},`)
+    packer.text(nameText(name))
   }
   return contexts.all.length * 2
 }
 
-const counterName = ({ count, limit, key }: CounterInquiry): string => `${count}\n${limit}\n${key}`
-const contextName = (name: string, hash: string): string => `${name}\n${hash}`
+/** Names of limits and contexts as Redis pastes them; policies have few of them, and change seldom. */
+const nameTexts = new Map<string, string>()
+const NAMES_MAX = 1000
+
+function nameText(name: string): string {
+  const known = nameTexts.get(name)
+  if (known !== undefined) return known
+  if (nameTexts.size >= NAMES_MAX) nameTexts.clear()
+  const text = `${JSON.stringify(name)},`
+  nameTexts.set(name, text)
+  return text
+}
 
 /** The key is a hash of the limit's id and what is counted per, so kind and key name a counter. */
 const counterKey = ({ count, key }: CounterInquiry): string => `${count === 'proposals' ? 'p' : 'e'}${key}`
 
-/** Values by name, each with an index from 1 in the order of its first use. */
+/** Values by name, each with an index from 1 in the order of its first use. Different values may share a name. */
 class Names<T> {
   readonly all: T[] = []
   readonly #indices = new Map<string, number>()
+  readonly #areSame: (a: T, b: T) => boolean
+
+  constructor(areSame: (a: T, b: T) => boolean) {
+    this.#areSame = areSame
+  }
 
   index(name: string, value: T): number {
     const known = this.#indices.get(name)
-    if (known !== undefined) return known
+    if (known === undefined) return this.#add(name, value)
+    const first = this.all[known - 1]
+    return first !== undefined && this.#areSame(first, value) ? known : this.#indexOfOther(name, value)
+  }
+
+  #indexOfOther(name: string, value: T): number {
+    const at = this.all.findIndex((it) => this.#areSame(it, value))
+    return at === -1 ? this.#add(name, value) : at + 1
+  }
+
+  #add(name: string, value: T): number {
     const index = this.all.push(value)
     this.#indices.set(name, index)
     return index

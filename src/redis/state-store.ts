@@ -215,8 +215,9 @@ function readable<T>(read: () => T): T | StateRefusal {
 /** Null when an answer is missing: state holds the offset committed, so this call comes from a past it has left. */
 function zip<T>(asked: readonly { readonly offset: number }[], answers: readonly (T | null)[]): Map<number, T> | null {
   const byOffset = new Map<number, T>()
-  for (const [at, { offset }] of asked.entries()) {
-    const answer = answers[at]
+  let at = 0
+  for (const { offset } of asked) {
+    const answer = answers[at++]
     if (answer === undefined || answer === null) return null
     byOffset.set(offset, answer)
   }

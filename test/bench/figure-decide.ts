@@ -55,23 +55,23 @@ export async function decideFigures(scene: Scene): Promise<readonly Measured[]> 
 const EVENT = bundled('ModelOutput').type
 const VERDICT = bundled('Verdict').type
 
-/** In short turns, and by the thread's own CPU time, so that what else runs on the machine counts for neither side. */
+/** In short turns, and by CPU time, so that what else runs on the machine counts for neither side. */
 function measure(cases: readonly Case[], rules: Rules): { readonly decideUs: number; readonly avroUs: number } {
   let [decideUs, avroUs] = [0, 0]
   for (let from = 0; from < cases.length; from += TURN) {
     const turn = cases.slice(from, from + TURN)
-    const start = threadUs()
+    const start = cpuUs()
     for (const it of turn) decideOne(it, rules)
-    const middle = threadUs()
+    const middle = cpuUs()
     for (const it of turn) codeOne(it)
     decideUs += middle - start
-    avroUs += threadUs() - middle
+    avroUs += cpuUs() - middle
   }
   return { decideUs: decideUs / cases.length, avroUs: avroUs / cases.length }
 }
 
-function threadUs(): number {
-  const { user, system } = process.threadCpuUsage()
+function cpuUs(): number {
+  const { user, system } = process.cpuUsage()
   return user + system
 }
 

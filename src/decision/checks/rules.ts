@@ -23,7 +23,7 @@ export const checkRules: Check = (matter) => {
 }
 
 function checkRule(rule: Rule, scope: RuleScope, matter: Matter): Finding | null {
-  const absent = rule.contexts.filter((name) => scope.context.get(name) === undefined)
+  const absent = absentOf(rule, scope)
   if (absent.length > 0) return checkUnanswerable(rule, absent, matter)
   const result = rule.evaluate(scope)
   if (result.kind === 'failed') return failed(rule, `could not be evaluated: ${shorten(result.why, 300)}`)
@@ -32,6 +32,16 @@ function checkRule(rule: Rule, scope: RuleScope, matter: Matter): Finding | null
   const exemption = matter.exemptions.get(rule.id)
   return exemption === undefined ? found : exempted(exemption, found)
 }
+
+/** The contexts it reads that are not there. */
+function absentOf({ contexts }: Rule, { context }: RuleScope): readonly string[] {
+  for (const name of contexts) {
+    if (context.get(name) === undefined) return contexts.filter((it) => context.get(it) === undefined)
+  }
+  return NO_NAMES
+}
+
+const NO_NAMES: readonly string[] = []
 
 /**
  * A rule that reads a context which is not there has no answer. Where that already keeps the event from being executed,
@@ -54,23 +64,38 @@ const failed = (rule: Rule, why: string): Finding =>
   finding('review', 'rule.failed', rule.id, `rule ${quote(rule.id)} ${why}`)
 
 /** Looked up when a condition asks, since most conditions ask for little. */
-function scopeOf(matter: Matter): RuleScope {
-  const { event, facts } = matter
-  return {
-    event,
-    context: { get: (name) => attributesOf(name, matter) },
-    counters: { get: (id) => countOf(id, matter) },
-    now: facts.now,
+const scopeOf = (matter: Matter): RuleScope => ({
+  event: matter.event,
+  context: new ContextLookup(matter),
+  counters: new CounterLookup(matter),
+  now: matter.facts.now,
+})
+
+class ContextLookup {
+  readonly #matter: Matter
+
+  constructor(matter: Matter) {
+    this.#matter = matter
+  }
+
+  get(name: string): Attributes | undefined {
+    const { event, policy } = this.#matter
+    const isAsked = policy.context.some((need) => need.name === name && concerns(need, event))
+    return isAsked ? factOf(name, this.#matter)?.value?.attributes : undefined
   }
 }
 
-function attributesOf(name: string, matter: Matter): Attributes | undefined {
-  const isAsked = matter.policy.context.some((need) => need.name === name && concerns(need, matter.event))
-  return isAsked ? factOf(name, matter)?.value?.attributes : undefined
-}
+class CounterLookup {
+  readonly #matter: Matter
 
-function countOf(id: string, matter: Matter): number | undefined {
-  const limit = matter.policy.limits.find((it) => it.id === id && concerns(it, matter.event))
-  const counter = limit === undefined ? null : counterOf(limit, matter)
-  return limit === undefined || counter === null ? undefined : countWith(limit, counter)
+  constructor(matter: Matter) {
+    this.#matter = matter
+  }
+
+  get(id: string): number | undefined {
+    const { event, policy } = this.#matter
+    const limit = policy.limits.find((it) => it.id === id && concerns(it, event))
+    const counter = limit === undefined ? null : counterOf(limit, this.#matter)
+    return limit === undefined || counter === null ? undefined : countWith(limit, counter)
+  }
 }

@@ -44,7 +44,8 @@ export function encodeBatches(records: readonly Writable[], maxBytes: number, tr
   const batches: EncodedBatch[] = []
   let first = 0
   let size = 0
-  for (const [index, record] of records.entries()) {
+  let index = 0
+  for (const record of records) {
     const bound = boundOf(record)
     if (index > first && size + bound > maxBytes - AT.records) {
       batches.push(encodeBatch(records.slice(first, index), size, transactional))
@@ -52,6 +53,7 @@ export function encodeBatches(records: readonly Writable[], maxBytes: number, tr
       size = 0
     }
     size += bound
+    index++
   }
   if (first < records.length) {
     batches.push(encodeBatch(first === 0 ? records : records.slice(first), size, transactional))
@@ -77,8 +79,9 @@ function encodeBatch(records: readonly Writable[], bound: number, transactional:
   const base = records[0]?.timestamp ?? 0
   let latest = base
   let at: number = AT.records
-  for (const [delta, record] of records.entries()) {
-    at = writeRecord(bytes, at, record, delta, record.timestamp - base)
+  let delta = 0
+  for (const record of records) {
+    at = writeRecord(bytes, at, record, delta++, record.timestamp - base)
     if (record.timestamp > latest) latest = record.timestamp
   }
   writeInt64(bytes, 0, AT.baseOffset)
