@@ -17,7 +17,7 @@ import type { Place } from './membership.ts'
 import { logBounds, stableOffsets, standing } from './positions.ts'
 import type { Standing } from './positions.ts'
 import { TransactionClient } from './transaction-client.ts'
-import { Backoff, pause } from './waiting.ts'
+import { Backoff, pause, unlessAborted } from './waiting.ts'
 
 export type { DecisionLogOptions, DecisionLogStats, KafkaDecisionLog, LogStatus } from './decision-log-options.ts'
 
@@ -55,7 +55,7 @@ class Log {
   /** The place for whose generation dead transactions were looked for. */
   #sweptFor: Place | null = null
   #fencedInARow = 0
-  #committing = false
+  #committing: Promise<void> | null = null
   #committed = 0
   #discarded = 0
   #refresher: NodeJS.Timeout | null = null
@@ -110,28 +110,30 @@ class Log {
   ): Promise<CommitResult> {
     const held = this.#held
     if (held?.assignment !== assignment || this.#transactions.state !== 'ready') {
-      assert(!this.#committing, 'two commits at once')
+      assert(this.#committing === null, 'two commits at once')
       return { kind: 'discarded', code: 'ENDED', reason: 'the assignment has ended' }
     }
     for (const offset of offsets.values()) assert(Number.isSafeInteger(offset) && offset >= 0, `offset ${offset}`)
-    this.#committing = true
     try {
-      await this.#transactions.commit(outputs, offsets, held.place.seat)
+      this.#committing = this.#transactions.commit(outputs, offsets, held.place.seat)
+      await this.#committing
     } catch (error) {
       return this.#discard(error)
     } finally {
-      this.#committing = false
+      this.#committing = null
     }
     this.#committed++
     this.#fencedInARow = 0
     return { kind: 'committed' }
   }
 
-  /** Ends what a discarded transaction may have left open, and leaves the group. */
+  /** Waits for the transaction under way, ends what a discarded one may have left open, and leaves the group. */
   async close(): Promise<void> {
     this.#closing.abort(new Error('the decision log was closed'))
     this.#endHeld('closed')
     if (this.#refresher !== null) clearInterval(this.#refresher)
+    const underWay = this.#committing
+    if (underWay !== null) await unlessAborted(underWay, AbortSignal.timeout(CLOSE_MS)).catch(() => undefined)
     const open = this.#transactions.state === 'unknown' && !this.#membership.replaced
     if (open) await this.#transactions.fence('newcomer', AbortSignal.timeout(CLOSE_MS)).catch(() => undefined)
     await this.#membership.leave(CLOSE_MS).catch(() => undefined)

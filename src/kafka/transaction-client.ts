@@ -115,19 +115,22 @@ export class TransactionClient {
     assert(this.#state === 'ready', 'a transaction before the fence, or two at once')
     if (outputs.length === 0 && offsets.size === 0) return
     this.#state = 'unknown'
+    // INVARIANT: one epoch from the first request to the last. A fence in the middle ends what was sent so far, and the
+    // rest must not succeed without it.
+    const producer = this.#producer
     const pieces = this.#encode(outputs)
     if (pieces.length > 0) {
       await this.#requireLeaders(pieces)
-      await this.#addPartitions(pieces)
-      await this.#produce(pieces)
+      await this.#addPartitions(pieces, producer)
+      await this.#produce(pieces, producer)
     }
-    if (offsets.size > 0) await this.#commitOffsets(offsets, seat)
-    await this.#end()
-    this.#state = 'ready'
+    if (offsets.size > 0) await this.#commitOffsets(offsets, seat, producer)
+    await this.#end(producer)
+    if (this.#producer === producer) this.#state = 'ready'
   }
 
-  async #end(): Promise<void> {
-    const request = commitTxn(this.#settings.transactionalId, this.#producer)
+  async #end(producer: Producer): Promise<void> {
+    const request = commitTxn(this.#settings.transactionalId, producer)
     const { code } = await this.#cluster.send(await this.#coordinator(), 'transaction', request)
     refuse(request.apiName, code)
   }
@@ -165,8 +168,8 @@ export class TransactionClient {
     if (leaderless.length > 0) await this.#cluster.refresh([...new Set(leaderless.map(({ topic }) => topic))])
   }
 
-  async #addPartitions(pieces: readonly PartitionOutput[]): Promise<void> {
-    const request = addPartitionsToTxn(this.#settings.transactionalId, this.#producer, partitionsOf(pieces))
+  async #addPartitions(pieces: readonly PartitionOutput[], producer: Producer): Promise<void> {
+    const request = addPartitionsToTxn(this.#settings.transactionalId, producer, partitionsOf(pieces))
     await this.#afterMarkers(request.apiName, async () => {
       const codes = await this.#cluster.send(await this.#coordinator(), 'transaction', request)
       return worstOf(request.apiName, codes, pieces)
@@ -190,23 +193,25 @@ export class TransactionClient {
   }
 
   /** A request takes one batch per partition, so what did not fit in one goes in rounds, in order. */
-  async #produce(pieces: readonly PartitionOutput[]): Promise<void> {
+  async #produce(pieces: readonly PartitionOutput[], producer: Producer): Promise<void> {
     const rounds = Math.max(...pieces.map(({ batches }) => batches.length))
     for (let round = 0; round < rounds; round++) {
       const stamped = pieces.flatMap(({ topic, partition, batches }) => {
         const batch = batches[round]
-        return batch === undefined ? [] : [{ topic, partition, batch: this.#stamp(topic, partition, batch) }]
+        if (batch === undefined) return []
+        return [{ topic, partition, batch: stamp(batch, producer, this.#sequence(topic, partition, batch.count)) }]
       })
       const byLeader = Map.groupBy(stamped, ({ topic, partition }) => this.#leader(topic, partition))
       await Promise.all([...byLeader].map(([node, batches]) => this.#send(node, batches)))
     }
   }
 
-  #stamp(topic: string, partition: number, batch: EncodedBatch): Buffer {
+  /** The sequence of a partition's next batch, which has `count` records. */
+  #sequence(topic: string, partition: number, count: number): number {
     const place = `${topic}/${partition}`
     const sequence = this.#sequences.get(place) ?? 0
-    this.#sequences.set(place, sequenceAfter(sequence, batch.count))
-    return stamp(batch, this.#producer, sequence)
+    this.#sequences.set(place, sequenceAfter(sequence, count))
+    return sequence
   }
 
   #leader(topic: string, partition: number): number {
@@ -222,14 +227,14 @@ export class TransactionClient {
     refuse(request.apiName, worstOf(request.apiName, codes, batches))
   }
 
-  async #commitOffsets(offsets: ReadonlyMap<number, number>, seat: Seat): Promise<void> {
+  async #commitOffsets(offsets: ReadonlyMap<number, number>, seat: Seat, producer: Producer): Promise<void> {
     const { transactionalId, group, input } = this.#settings
-    const add = addOffsetsToTxn(transactionalId, this.#producer, group)
+    const add = addOffsetsToTxn(transactionalId, producer, group)
     await this.#afterMarkers(add.apiName, async () => {
       const { code } = await this.#cluster.send(await this.#coordinator(), 'transaction', add)
       return code
     })
-    const commit = txnOffsetCommit(transactionalId, this.#producer, seat, input, offsets)
+    const commit = txnOffsetCommit(transactionalId, producer, seat, input, offsets)
     const codes = await this.#cluster.send(await this.#cluster.coordinator('group', group), 'transaction', commit)
     const asked = [...offsets.keys()].map((partition) => ({ topic: input, partition }))
     refuse(commit.apiName, worstOf(commit.apiName, codes, asked))

@@ -93,6 +93,43 @@ describe('a request that fails', () => {
   }
 })
 
+describe('closing in the middle of a transaction', () => {
+  test.for<ApiName>(['AddPartitionsToTxn', 'Produce', 'TxnOffsetCommit', 'EndTxn'])(
+    'waits for a %s under way, and all of it is committed',
+    async (api) => {
+      const { input, to, group, slot } = await stage.play(1, 10)
+      const log = stage.scene.log({ input, group, slot, brokers: stage.proxy.brokers })
+      const assignment = await log.acquire(never)
+      const batches = await pollSome(log, assignment, 10)
+      const held = stage.proxy.hold(api)
+      const committing = log.commit(passThrough(batches, to), nextOffsets(batches), assignment)
+      await held.arrived
+      const closing = log.close()
+      setTimeout(held.release, 200)
+      expect(await committing).toEqual({ kind: 'committed' })
+      await closing
+      await stage.expectAll(to, 1, 10)
+    },
+  )
+
+  test('waits no longer than it takes to give up, and what comes late commits nothing', async () => {
+    const { input, to, group, slot } = await stage.play(1, 10)
+    const log = stage.scene.log({ input, group, slot, brokers: stage.proxy.brokers })
+    const assignment = await log.acquire(never)
+    const batches = await pollSome(log, assignment, 10)
+    const held = stage.proxy.hold('Produce')
+    const committing = log.commit(passThrough(batches, to), nextOffsets(batches), assignment)
+    await held.arrived
+    await log.close()
+    held.release()
+    expect(await committing).toMatchObject({ kind: 'discarded' })
+    expect(await stage.scene.visible(to)).toEqual([])
+    const next = stage.scene.log({ input, group, slot })
+    await pump(next, to, 10, 5)
+    await stage.expectAll(to, 1, 10)
+  })
+})
+
 describe('after a discard', () => {
   test('nothing is committed before the next acquire', async () => {
     const { input, to, group, slot } = await stage.play(1, 20)
