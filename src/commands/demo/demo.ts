@@ -205,7 +205,7 @@ async function untilDone(options: DemoOptions, tally: Tally, parts: Parts, signa
     }
     if (signal.aborted) return await settle(tally, parts)
     const [unanswered, sent] = [tally.unanswered.length, tally.sentCount]
-    if (parts.sent() && unanswered === 0 && sent === options.events) return await executedBy(tally)
+    if (parts.sent() && unanswered === 0 && sent === options.events) return await untilExecuted(tally)
     if (parts.processor.over.aborted) {
       console.error('the processor has ended by itself; its log says why')
       return false
@@ -220,11 +220,11 @@ async function untilDone(options: DemoOptions, tally: Tally, parts: Parts, signa
 async function settle(tally: Tally, { producer }: Parts): Promise<boolean> {
   await producer.stop(STOP_MS)
   for (let waited = 0; tally.unanswered.length > 0 && waited < 3000; waited += 50) await delay(50)
-  return tally.unanswered.length === 0 && (await executedBy(tally))
+  return tally.unanswered.length === 0 && (await untilExecuted(tally))
 }
 
 /** The executor follows a little behind. What it does not do in time (late, failed) is no failure of the verdicts. */
-async function executedBy(tally: Tally): Promise<true> {
+async function untilExecuted(tally: Tally): Promise<true> {
   for (let waited = 0; tally.undone > 0 && waited < 5000; waited += 50) await delay(50)
   return true
 }

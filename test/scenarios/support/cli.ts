@@ -4,12 +4,10 @@ import { join } from 'node:path'
 import { until } from './until.ts'
 
 export const ROOT = join(import.meta.dirname, '..', '..', '..')
-const CLI = join(ROOT, 'src', 'cli.ts')
-
 /** What is of no concern to the process under test, or would change what it does. */
 const OURS = /^(VITEST|TEST$|NODE_ENV$|KAFKA_|REDIS_|SCHEMA_|SLUICE_|OTEL_|TOPIC_)/
 
-const surroundings = (): NodeJS.ProcessEnv =>
+export const surroundings = (): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(process.env).filter(([name]) => !OURS.test(name)))
 
 export type Ended = { readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly ms: number }
@@ -35,9 +33,10 @@ export async function endProcesses(): Promise<void> {
   await Promise.all([...running].map((it) => it.stop('SIGKILL')))
 }
 
-export function startCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): CliProcess {
-  const child = spawn(process.execPath, [CLI, ...args], {
-    cwd: ROOT,
+/** `root` is the checkout whose command it is. */
+export function startCli(args: readonly string[], env: Readonly<Record<string, string>> = {}, root = ROOT): CliProcess {
+  const child = spawn(process.execPath, [join(root, 'src', 'cli.ts'), ...args], {
+    cwd: root,
     env: { ...surroundings(), NO_COLOR: '1', ...env },
     // With the channel it ends when we do, however we end.
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -79,8 +78,9 @@ export function startCli(args: readonly string[], env: Readonly<Record<string, s
 export async function runCli(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  root = ROOT,
 ): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string; readonly ms: number }> {
-  const started = startCli(args, env)
+  const started = startCli(args, env, root)
   const { code, ms } = await started.ended
   return { code, ms, stdout: started.stdout(), stderr: started.stderr() }
 }
