@@ -42,6 +42,7 @@ export class Connection {
   #failures = 0
   #lastProgress = Date.now()
   #roundTrips = 0
+  #session = 0
 
   constructor(config: ConnectionConfig) {
     this.#config = config
@@ -62,6 +63,7 @@ export class Connection {
     })
     this.#redis.on('error', (error: unknown) => (this.#lastError = bare(error)))
     this.#redis.on('ready', () => {
+      this.#session++
       this.#lastProgress = Date.now()
       this.#probeIn(0)
     })
@@ -81,6 +83,11 @@ export class Connection {
   /** Whether the next call will be sent. */
   get isServing(): boolean {
     return this.#state === 'serving'
+  }
+
+  /** Changes with every connection made: behind the next one may be a server that lacks the last one's last writes. */
+  get session(): number {
+    return this.#session
   }
 
   /** Function calls sent so far; probes and loading the library are not counted. */

@@ -30,19 +30,32 @@ type Acquired = Awaited<ReturnType<StateStore['acquire']>>
 type Observed = Awaited<ReturnType<StateStore['observe']>>
 type Reserved = Awaited<ReturnType<StateStore['reserve']>>
 
+/**
+ * What this process owns: the token, the watermark that state is known to have reached, and the offset from which on all
+ * was observed over the present connection.
+ */
+type Owned = { readonly token: number; readonly reached: number; readonly since: number }
+
 /** How one partition is acquired: see `acquire` in sluice.lua. */
 type Claim = { readonly partition: number; readonly position: Position; readonly needed: number }
 
 /**
  * StateStore over the function library. An `observe` that gets no answer is remembered, and told to Redis in order
  * before the partition's next observe, so a short outage is not lost state; telling it twice is harmless. While it
- * catches up, for at most the deadline a call, observe is `unavailable` still. A partition without a token (0) is
- * remembered likewise until Redis answers, and then refused as fenced, so that it gets acquired.
+ * catches up, for at most the deadline a call, observe is `unavailable` still; so it is for all partitions until what
+ * any of them missed is told, since they share their counters. A partition without a token (0) is remembered likewise
+ * until Redis answers, and then refused as fenced, so that it gets acquired.
+ *
+ * Behind a new connection may be a server that lacks the last writes: a replica that took over, or a restart. So how far
+ * each partition had come is told to it before anything else, and what it lacks is then noticed as loss.
  */
 export class RedisStateStore implements StateStore {
   readonly #config: RedisStateConfig
   readonly #connection: Connection
   readonly #backlog: Backlog
+  readonly #owned = new Map<number, Owned>()
+  /** The connection that `#owned` was last told to. */
+  #session = -1
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(config: RedisStateConfig, connection: Connection) {
@@ -64,11 +77,15 @@ export class RedisStateStore implements StateStore {
   acquire(positions: ReadonlyMap<number, Position>, _longestWindowMs: number): Promise<Acquired> {
     return this.#inTurn(async () => {
       const claims = [...positions].map(([partition, position]) => this.#claim(partition, position))
+      this.#owned.clear()
+      this.#session = this.#connection.session
       const answer = await this.#connection.call('acquire', acquireArgs(claims), this.#config.deadlineMs)
       if (answer.kind === 'unavailable') return answer
       const [, ...tokens] = answer.reply as readonly string[]
       this.#keepOnly(claims)
-      return { kind: 'owned', tokens: new Map(claims.map((it, at) => [it.partition, Number(tokens[at])])) }
+      for (const [at, { partition, needed }] of claims.entries())
+        this.#owned.set(partition, { token: Number(tokens[at]), reached: needed, since: 0 })
+      return { kind: 'owned', tokens: new Map([...this.#owned].map(([partition, { token }]) => [partition, token])) }
     })
   }
 
@@ -81,7 +98,10 @@ export class RedisStateStore implements StateStore {
     })
   }
 
+  /** Over another connection than the events were observed, counters may lack what these facts rest on: `unavailable`. */
   async reserve(ranges: readonly ReserveRange[]): Promise<Reserved> {
+    if (this.#session !== this.#connection.session || ranges.some((it) => this.#isFromBefore(it)))
+      return { kind: 'unavailable', fault: this.#connection.fault() }
     const args = ranges.flatMap((it) => [String(it.partition), String(it.token), reserveSegment(it)])
     const answer = await this.#connection.call('reserve', args, this.#config.deadlineMs)
     const texts = textsOf(answer)
@@ -107,10 +127,10 @@ export class RedisStateStore implements StateStore {
     const unowned = ranges.find((it) => !(it.token > 0))
     if (unowned !== undefined) return { kind: 'fenced', partition: unowned.partition }
     const deadline = Date.now() + this.#config.deadlineMs
-    for (const range of ranges) {
-      const refusal = await this.#catchUp(range, duplicatesMs, longestWindowMs, deadline)
-      if (refusal !== null) return refusal
-    }
+    const refusal = await this.#settle(ranges, [duplicatesMs, longestWindowMs], deadline)
+    if (refusal !== null) return refusal
+    if (ranges.length === 0) return { kind: 'observed', observations: new Map() }
+    if (this.#session !== this.#connection.session) return { kind: 'unavailable', fault: this.#connection.fault() }
     const args = ranges.flatMap((range, at) => rangeArgs(range, segments[at], 'answer'))
     const answer = await this.#connection.call(
       'observe',
@@ -118,26 +138,79 @@ export class RedisStateStore implements StateStore {
       deadline - Date.now(),
     )
     const texts = textsOf(answer)
-    return texts.kind === 'ok' ? readable(() => this.#read(ranges, texts.all)) : texts
+    if (texts.kind !== 'ok') return texts
+    for (const { partition, next } of ranges) this.#reached(partition, next)
+    return readable(() => this.#read(ranges, texts.all))
   }
 
-  /** Tells Redis what is remembered from before the range, in order; half of the time is left for the range itself. */
-  async #catchUp(
-    range: ObserveRange,
-    duplicatesMs: string,
-    longestWindowMs: string,
+  /** Brings state to where this process believes it to be, for all of its partitions, those of `ranges` first. */
+  async #settle(
+    ranges: readonly ObserveRange[],
+    windows: readonly [duplicatesMs: string, longestWindowMs: string],
     deadline: number,
   ): Promise<StateRefusal | null> {
-    const { partition, from } = range
+    const asked = new Set(ranges.map(({ partition }) => partition))
+    const stranger = await this.#remind(asked, deadline)
+    if (stranger !== null) return stranger
+    for (const range of ranges) {
+      const refusal = await this.#catchUp(range, range.from, windows, deadline)
+      if (refusal !== null) return refusal
+    }
+    for (const partition of this.#backlog.partitions()) {
+      const owned = this.#owned.get(partition)
+      if (owned === undefined) return { kind: 'fenced', partition }
+      const refusal = await this.#catchUp({ partition, token: owned.token, committed: 0 }, Infinity, windows, deadline)
+      if (refusal !== null) return refusal
+    }
+    return null
+  }
+
+  /** Tells a new connection how far each partition had come, as a run of nothing that begins there; those of `first` first. */
+  async #remind(first: ReadonlySet<number>, deadline: number): Promise<StateRefusal | null> {
+    const { session } = this.#connection
+    if (this.#session === session) return null
+    const owned = [...this.#owned].toSorted(([a], [b]) => Number(first.has(b)) - Number(first.has(a)))
+    const args = owned.flatMap(([partition, { token, reached }]) => {
+      const nothing = { partition, token, from: reached, next: reached, committed: 0, inquiries: [] }
+      return rangeArgs(nothing, observeSegment(nothing), 'quiet')
+    })
+    const answer = await this.#connection.call('observe', ['0', '0', ...args], deadline - Date.now())
+    const texts = textsOf(answer)
+    if (texts.kind !== 'ok') return texts
+    for (const [partition, it] of owned) this.#owned.set(partition, { ...it, since: it.reached })
+    this.#session = session
+    return null
+  }
+
+  #isFromBefore({ partition, claims }: ReserveRange): boolean {
+    const since = this.#owned.get(partition)?.since ?? 0
+    return claims.some(({ offset }) => offset < since)
+  }
+
+  #reached(partition: number, next: number): void {
+    const owned = this.#owned.get(partition)
+    if (owned !== undefined && next > owned.reached) this.#owned.set(partition, { ...owned, reached: next })
+  }
+
+  /** Tells Redis what is remembered from before `from`, in order; half of the time is left for what is asked itself. */
+  async #catchUp(
+    owner: Owner,
+    from: number,
+    windows: readonly string[],
+    deadline: number,
+  ): Promise<StateRefusal | null> {
+    const { partition } = owner
     let chunk = this.#backlog.first(partition, from, CATCH_UP_EVENTS)
     while (chunk.length > 0) {
       const left = deadline - Date.now()
       if (left < this.#config.deadlineMs / 2) return { kind: 'unavailable', fault: this.#stillCatchingUp() }
-      const args = chunk.flatMap((segment) => rangeArgs(range, segment, 'quiet'))
-      const answer = await this.#connection.call('observe', [duplicatesMs, longestWindowMs, ...args], left)
+      const args = chunk.flatMap((segment) => rangeArgs(owner, segment, 'quiet'))
+      const answer = await this.#connection.call('observe', [...windows, ...args], left)
       const texts = textsOf(answer)
       if (texts.kind !== 'ok') return texts
-      this.#backlog.settle(partition, chunk.at(-1)?.next ?? from)
+      const next = chunk.at(-1)?.next ?? from
+      this.#reached(partition, next)
+      this.#backlog.settle(partition, next)
       chunk = this.#backlog.first(partition, from, CATCH_UP_EVENTS)
     }
     this.#backlog.forget(partition)
@@ -187,9 +260,12 @@ function acquireArgs(claims: readonly Claim[]): string[] {
   return [randomUUID(), ...perPartition]
 }
 
-function rangeArgs(range: ObserveRange, segment: Segment | undefined, mode: 'answer' | 'quiet'): (string | Buffer)[] {
+/** Whose range it is, as of which committed offset. */
+type Owner = Pick<ObserveRange, 'partition' | 'token' | 'committed'>
+
+function rangeArgs(owner: Owner, segment: Segment | undefined, mode: 'answer' | 'quiet'): (string | Buffer)[] {
   if (segment === undefined) return []
-  const { partition, token, committed } = range
+  const { partition, token, committed } = owner
   const { from, next, bytes } = segment
   return [String(partition), String(token), String(from), String(next), String(committed), mode, bytes]
 }

@@ -140,6 +140,24 @@ describe('a Redis that fails', () => {
     expect((await caller.observe(5, some(1)))[0]!.lost).toBe(true)
   })
 
+  test('that came back without its last writes is noticed by partitions whose own are all there', async () => {
+    await caller.ownAll(new Map([0, 1].map((it) => [it, { start: 2 - 2 * it, committed: null }])))
+    await caller.observe(0, some(1), { partition: 1 })
+    await server.admin.save()
+    await caller.observe(1, some(3, { actionKey: 'late' }), { partition: 1 })
+    await server.kill()
+    await server.start()
+    await untilServing(redis)
+    expect((await caller.observe(2, some(1)))[0]!.lost).toBe(true)
+  })
+
+  test('that only lost the connection has lost nothing', async () => {
+    await server.admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    await expect.poll(() => redis.trouble(), { interval: 1 }).not.toBeNull()
+    await untilServing(redis)
+    expect((await caller.observe(2, some(1)))[0]!.lost).toBe(false)
+  })
+
   test('keeps a long outage in order, and catches up in steps no longer than the deadline', async () => {
     await server.admin.call('REPLICAOF', '127.0.0.1', '1')
     const batch = 1000

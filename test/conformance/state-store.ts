@@ -2,8 +2,9 @@ import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ContextValue } from '../../src/decision/facts.ts'
 import type { Grant, Observation } from '../../src/processor/ports.ts'
-import { BACKLOG_EVENTS, blast, Caller, DAY, HOUR, inquiryAt, velocity } from './state-caller.ts'
+import { blast, Caller, DAY, HOUR, inquiryAt, velocity } from './state-caller.ts'
 import type { StateSubject, Wish } from './state-caller.ts'
+import { outageConformance } from './state-outages.ts'
 
 const seller = [{ name: 'seller', key: 's-1', hash: 'hash-of-s-1' }]
 const told = (version: number): ContextValue => ({
@@ -385,6 +386,7 @@ export function stateStoreConformance(name: string, open: () => Promise<StateSub
         const answer = await caller.store.reserve([{ partition: 0, token: caller.tokens.get(0)!, claims }])
         expect(answer.kind).toBe('unavailable')
         await subject.back()
+        await caller.own(0, 0, 0)
         expect((await caller.reserve(0, some(2, wish))).map((it) => it.counters.get('blast'))).toEqual([0, 1])
       })
 
@@ -441,91 +443,6 @@ export function stateStoreConformance(name: string, open: () => Promise<StateSub
         expect([...seen!.counters.keys()]).toEqual([long.limit])
       })
     })
-
-    describe('outages', () => {
-      test('what was decided meanwhile is counted afterwards, and nothing counts as lost', async () => {
-        await caller.own()
-        await caller.observe(0, some(2))
-        await subject.away()
-        expect((await caller.ask([caller.range(2, some(3))])).kind).toBe('unavailable')
-        expect((await caller.ask([caller.range(5, some(3, { actionKey: 'again' }))])).kind).toBe('unavailable')
-        await subject.back()
-        const seen = await caller.observe(8, [{ actionKey: 'again' }, {}])
-        expect(counts(seen)).toEqual([6, 6])
-        expect(seen.map((it) => it.first?.decisionId)).toEqual(['model.outputs:0:5', undefined])
-        expect(lost(seen)).toEqual([false, false])
-      })
-
-      test('a partition kept through an outage keeps what is remembered of it', async () => {
-        await caller.own()
-        await caller.observe(0, some(2))
-        await subject.away()
-        await caller.ask([caller.range(2, some(3))])
-        expect((await caller.store.acquire(new Map([[0, { start: 5, committed: 5 }]]), DAY)).kind).toBe('unavailable')
-        caller.tokens.clear()
-        await caller.ask([caller.range(5, some(2))])
-        await subject.back()
-        expect((await caller.ask([caller.range(7, some(1))])).kind).toBe('fenced')
-        await caller.own(0, 7, 7)
-        const seen = await caller.observe(7, some(1))
-        expect([counts(seen), lost(seen)]).toEqual([[7], [false]])
-      })
-
-      test('a batch that was discarded meanwhile is counted once', async () => {
-        await caller.own()
-        await caller.observe(0, some(2))
-        await subject.away()
-        await caller.ask([caller.range(2, some(5))])
-        await subject.back()
-        await caller.own(0, 4, 4)
-        const seen = await caller.observe(4, some(2))
-        expect([counts(seen), lost(seen)]).toEqual([
-          [4, 5],
-          [false, false],
-        ])
-        expect(counts(await caller.observe(6, some(1)))).toEqual([6])
-      })
-
-      test('a partition given away is not remembered, which its next owner notices', async () => {
-        await caller.ownAll(new Map([0, 1].map((it) => [it, { start: 0, committed: null }])))
-        await caller.observe(0, some(1), { partition: 1 })
-        await subject.away()
-        await caller.ask([caller.range(1, some(3), { partition: 1 })])
-        await subject.back()
-        await caller.own(0, 0, null)
-        await caller.own(1, 4, 4)
-        expect(lost(await caller.observe(4, some(1), { partition: 1 }))).toEqual([true])
-      })
-
-      test('another owner in between makes what is remembered void', async () => {
-        await caller.own()
-        await caller.observe(0, some(1))
-        await subject.away()
-        await caller.ask([caller.range(1, some(3))])
-        await subject.back()
-        await caller.own(0, 9, 9)
-        const seen = await caller.observe(9, some(1))
-        expect([counts(seen), lost(seen)]).toEqual([[1], [true]])
-      })
-
-      test('an outage longer than memory counts as loss', async () => {
-        await caller.own()
-        await subject.away()
-        for (let from = 0; from < BACKLOG_EVENTS + 10; from += 10) await caller.ask([caller.range(from, some(10))])
-        await subject.back()
-        expect(lost(await caller.observe(BACKLOG_EVENTS + 10, some(1)))).toEqual([true])
-      })
-
-      test('reservations are refused meanwhile, and nothing is taken', async () => {
-        await caller.own()
-        await caller.observe(0, some(2), { committed: 0 })
-        await subject.away()
-        const claims = [{ offset: 0, inquiry: inquiryAt(0, { counters: [blast()] }) }]
-        const answer = await caller.store.reserve([{ partition: 0, token: caller.tokens.get(0)!, claims }])
-        expect(answer).toMatchObject({ kind: 'unavailable', fault: { code: 'state.unavailable', retry: true } })
-        await subject.back()
-        expect((await caller.reserve(1, [{ counters: [blast()] }]))[0]!.counters.get('blast')).toBe(0)
-      })
-    })
   })
+  outageConformance(name, open)
 }

@@ -36,8 +36,6 @@ const BUCKETS = 16
  * test/conformance/state-store.ts. Time is the caller's.
  */
 export class StateStoreTwin implements StateStore {
-  /** Calls have no answer while this is `away`; with `deaf` they have their effect all the same. */
-  reach: 'there' | 'away' | 'deaf' = 'there'
   /** Calls so far, answered or not. */
   calls = 0
   readonly #now: () => number
@@ -51,11 +49,29 @@ export class StateStoreTwin implements StateStore {
   #epoch = 0
   #hasEpoch = false
   #lostAt = -Infinity
+  #reach: 'there' | 'away' | 'deaf' = 'there'
+  /** Tokens as of the last acquire that was answered. */
+  #tokens: ReadonlyMap<number, number> = new Map()
+  /** Per partition the watermark this process knows of, and the offset since which all came over one connection. */
+  #reached = new Map<number, number>()
+  #since = new Map<number, number>()
+  /** Whether the connection is another one than that which `#tokens` were told to. */
+  #isNew = true
 
   constructor(now: () => number, topic = 'model.outputs', backlogEvents = 200_000) {
     this.#now = now
     this.#topic = topic
     this.#backlogEvents = backlogEvents
+  }
+
+  /** Calls have no answer while this is `away`; with `deaf` they have their effect all the same. */
+  get reach(): 'there' | 'away' | 'deaf' {
+    return this.#reach
+  }
+
+  set reach(reach: 'there' | 'away' | 'deaf') {
+    if (reach === 'there' && this.#reach !== 'there') this.#isNew = true
+    this.#reach = reach
   }
 
   /** Forgets everything, as a Redis that was flushed has. */
@@ -76,8 +92,11 @@ export class StateStoreTwin implements StateStore {
     _longestWindowMs: number,
   ): Promise<{ readonly kind: 'owned'; readonly tokens: ReadonlyMap<number, number> } | StateRefusal> {
     this.calls++
+    this.#tokens = new Map()
+    this.#since = new Map()
+    this.#isNew = false
     if (this.reach === 'away') return unavailable()
-    const needed = new Map(
+    const needed = new Map<number, number>(
       [...positions].map(([partition, { start }]) => [partition, this.#remembered(partition, start)]),
     )
     if (!this.#hasEpoch) {
@@ -99,6 +118,8 @@ export class StateStoreTwin implements StateStore {
       const start = positions.get(partition)?.start ?? -1
       if (!((needed.get(partition) ?? start) < start)) this.#backlog.delete(partition)
     }
+    this.#tokens = tokens
+    this.#reached = needed
     return { kind: 'owned', tokens }
   }
 
@@ -114,10 +135,9 @@ export class StateStoreTwin implements StateStore {
     if (this.reach === 'away') return this.#remember(ranges)
     const unowned = ranges.find((it) => !(it.token > 0))
     if (unowned !== undefined) return { kind: 'fenced', partition: unowned.partition }
-    for (const range of ranges) {
-      if (this.#hasMissed(range) && !this.#owns(range)) return { kind: 'fenced', partition: range.partition }
-      this.#catchUp(range, duplicatesMs, longestWindowMs)
-    }
+    const refused = this.#settle(ranges, duplicatesMs, longestWindowMs)
+    if (refused !== null) return { kind: 'fenced', partition: refused }
+    if (ranges.length === 0) return { kind: 'observed', observations: new Map() }
     const stranger = ranges.find((it) => !this.#owns(it))
     if (stranger !== undefined) return { kind: 'fenced', partition: stranger.partition }
     const isLostNow = ranges.map((it) => this.#showsLoss(it)).includes(true)
@@ -126,6 +146,7 @@ export class StateStoreTwin implements StateStore {
     const observations = new Map<number, ReadonlyMap<number, Observation>>()
     for (const range of ranges) observations.set(range.partition, this.#apply(range, duplicatesMs, longestWindowMs))
     if (this.reach === 'deaf') return this.#remember(ranges)
+    for (const { partition, next } of ranges) this.#reachedTo(partition, next)
     return overtaken === undefined
       ? { kind: 'observed', observations }
       : { kind: 'fenced', partition: overtaken.partition }
@@ -137,7 +158,9 @@ export class StateStoreTwin implements StateStore {
     { readonly kind: 'reserved'; readonly grants: ReadonlyMap<number, ReadonlyMap<number, Grant>> } | StateRefusal
   > {
     this.calls++
-    if (this.reach === 'away') return unavailable()
+    const isFromBefore = ({ partition, claims }: ReserveRange): boolean =>
+      claims.some(({ offset }) => offset < (this.#since.get(partition) ?? 0))
+    if (this.reach === 'away' || this.#isNew || ranges.some(isFromBefore)) return unavailable()
     const stranger = ranges.find((it) => !this.#owns(it))
     if (stranger !== undefined) return { kind: 'fenced', partition: stranger.partition }
     const grants = new Map<number, ReadonlyMap<number, Grant>>()
@@ -296,8 +319,32 @@ export class StateStoreTwin implements StateStore {
     return from < start && reached >= start ? from : start
   }
 
+  /** Tells what was missed, of all partitions. Returns the first that is not ours, or null. */
+  #settle(ranges: readonly ObserveRange[], duplicatesMs: number, longestWindowMs: number): number | null {
+    const asked = new Set(ranges.map(({ partition }) => partition))
+    const all = [...this.#tokens].toSorted(([a], [b]) => Number(asked.has(b)) - Number(asked.has(a)))
+    const stranger = all.find(([partition, token]) => !this.#owns({ partition, token }))
+    if (this.#isNew && stranger !== undefined) return stranger[0]
+    if (this.#isNew) this.#since = new Map([...this.#tokens.keys()].map((it) => [it, this.#reached.get(it) ?? 0]))
+    this.#isNew = false
+    for (const range of ranges) {
+      if (this.#hasMissed(range) && !this.#owns(range)) return range.partition
+      this.#catchUp(range, duplicatesMs, longestWindowMs)
+    }
+    for (const partition of this.#backlog.keys()) {
+      const range = { partition, token: this.#tokens.get(partition) ?? 0, from: Infinity, next: Infinity }
+      if (!this.#owns(range)) return partition
+      this.#catchUp({ ...range, committed: 0, inquiries: [] }, duplicatesMs, longestWindowMs)
+    }
+    return null
+  }
+
   #hasMissed({ partition, from }: ObserveRange): boolean {
     return (this.#backlog.get(partition) ?? []).some((it) => it.from < from)
+  }
+
+  #reachedTo(partition: number, next: number): void {
+    if (this.#tokens.has(partition)) this.#reached.set(partition, Math.max(this.#reached.get(partition) ?? 0, next))
   }
 
   #catchUp(range: ObserveRange, duplicatesMs: number, longestWindowMs: number): void {
@@ -308,6 +355,7 @@ export class StateStoreTwin implements StateStore {
       if (from > own.watermark) this.#lostAt = this.#now()
       const missed = inquiries.filter((it) => it.offset >= own.watermark && it.offset < next)
       this.#apply({ ...range, from, next, inquiries: missed }, duplicatesMs, longestWindowMs)
+      this.#reachedTo(range.partition, next)
     }
     this.#backlog.delete(range.partition)
   }
