@@ -7,7 +7,7 @@ import type { Fault } from './fault.ts'
 import { judge } from './judge.ts'
 import type { Lease } from './lease.ts'
 import { observe } from './observe.ts'
-import type { ObserveParts } from './observe.ts'
+import type { Known, ObserveParts } from './observe.ts'
 import type {
   BatchTimes,
   ByOffset,
@@ -41,39 +41,59 @@ export type PreparedBatch = {
   readonly publishes: string | null
 }
 
-export type Preparation =
-  | {
-      readonly kind: 'prepared'
-      readonly batch: PreparedBatch
-      readonly held: readonly PartitionBatch[]
-      readonly refusal: StateRefusal | null
-    }
-  | { readonly kind: 'fenced'; readonly refusal: StateRefusal }
+/** A batch whose facts are recorded and which is not judged yet; what was in force when it was begun holds for all of it. */
+export type ObservedBatch = {
+  readonly runs: readonly DecodedRun[]
+  readonly known: ByOffset<Known>
+  readonly rulebook: Rulebook
+  readonly refusal: StateRefusal | null
+  readonly times: Pick<BatchTimes, 'polled' | 'decoded' | 'observed'>
+}
 
-/** One batch, from raw records to everything its transaction will hold: decode, observe, judge, emit. */
-export async function prepareBatch(
+type Fenced = { readonly kind: 'fenced'; readonly refusal: StateRefusal }
+
+/**
+ * The first half of a batch, from raw records to their facts: decode, observe. `putBack` is given what follows a record
+ * that cannot be read yet, before anything else is polled.
+ */
+export async function observeBatch(
   polled: readonly PartitionBatch[],
   lease: Lease,
   rulebook: Rulebook,
-  isPublished: (digest: string) => boolean,
+  putBack: (held: PartitionBatch) => void,
   steps: Steps,
-): Promise<Preparation> {
-  const clock = { polled: steps.timer.now(), decoded: 0, observed: 0, decided: 0, encoded: 0 }
+): Promise<{ readonly kind: 'observed'; readonly batch: ObservedBatch } | Fenced> {
+  const times = { polled: steps.timer.now(), decoded: 0, observed: 0 }
   const { runs, held } = await decodeBatches(polled, steps.codec, steps.patience)
-  clock.decoded = steps.timer.now()
+  for (const batch of held) putBack(batch)
+  times.decoded = steps.timer.now()
   const observed = await observe(runs, lease, rulebook.policy, steps)
   if (observed.kind === 'fenced') return observed
-  clock.observed = steps.timer.now()
-  const judged = await judge(observed.byPartition, lease, rulebook, steps.state)
+  times.observed = steps.timer.now()
+  const batch = { runs, known: observed.byPartition, rulebook, refusal: observed.refusal, times }
+  return { kind: 'observed', batch }
+}
+
+/** The second half, from facts to everything its transaction will hold: judge, emit. */
+export async function prepareBatch(
+  { runs, known, rulebook, refusal, times }: ObservedBatch,
+  lease: Lease,
+  isPublished: (digest: string) => boolean,
+  steps: Steps,
+): Promise<
+  { readonly kind: 'prepared'; readonly batch: PreparedBatch; readonly refusal: StateRefusal | null } | Fenced
+> {
+  const judged = await judge(known, lease, rulebook, steps.state)
   if (judged.kind === 'fenced') return judged
-  clock.decided = steps.timer.now()
+  const decided = steps.timer.now()
   const emitted = emit(runs, judged.verdicts, steps)
-  clock.encoded = steps.timer.now()
+  const encoded = steps.timer.now()
   const publishes = isPublished(digestOf(rulebook)) || emitted.outputs.length === 0 ? null : digestOf(rulebook)
-  const texts = publishes === null ? [] : rulebookRecords(rulebook, Math.floor(clock.encoded), steps.outlets)
+  const texts = publishes === null ? [] : rulebookRecords(rulebook, Math.floor(encoded), steps.outlets)
   const offsets = new Map(runs.map((run) => [run.partition, run.next]))
-  const batch = { ...emitted, outputs: [...texts, ...emitted.outputs], offsets, times: clock, publishes }
-  return { kind: 'prepared', batch, held, refusal: observed.refusal ?? judged.refusal }
+  const outputs = [...texts, ...emitted.outputs]
+  const batch = { ...emitted, outputs, offsets, times: { ...times, decided, encoded }, publishes }
+  return { kind: 'prepared', batch, refusal: refusal ?? judged.refusal }
 }
 
 /** One name for a policy and its calibration together. */

@@ -1,7 +1,7 @@
 import type { Lease } from './lease.ts'
-import { prepareBatch } from './prepare-batch.ts'
-import type { PreparedBatch, Steps } from './prepare-batch.ts'
-import type { Assignment, DecisionLog, Observer, PartitionBatch, RulebookSource } from './ports.ts'
+import { observeBatch, prepareBatch } from './prepare-batch.ts'
+import type { ObservedBatch, PreparedBatch, Steps } from './prepare-batch.ts'
+import type { Assignment, DecisionLog, Observer, PartitionBatch, RulebookSource, StateRefusal } from './ports.ts'
 
 /** How work is cut. */
 export type Pace = {
@@ -62,49 +62,79 @@ async function takeState(processor: Processor, assignment: Assignment, signal: A
   return { assignment, tokens: new Map(), committed }
 }
 
-/** The pipeline: while one batch's transaction runs, the next one is read, decided and encoded; never more than one. */
+/**
+ * The pipeline: while one batch's transaction runs, the next one is read, decided and encoded, and with a backlog the
+ * facts of the one after that are already being fetched. Never more: these three are what Redis has seen and Kafka has
+ * not committed.
+ */
 async function serve(processor: Processor, lease: Lease, published: Set<string>, signal: AbortSignal): Promise<void> {
-  const { assignment } = lease
+  const { pace, timer } = processor
   // A policy's text goes with the first batch only, though the second is prepared before that one is committed.
   const publishing = new Set(published)
-  const stop = AbortSignal.any([signal, assignment.ended])
+  const stop = AbortSignal.any([signal, lease.assignment.ended])
   let underWay: Promise<boolean> = Promise.resolve(true)
+  let ahead: Promise<Begun> | null = null
   let lastStart = -Infinity
-  let wasFull = false
   while (!stop.aborted) {
-    const wait = lastStart + processor.pace.intervalMs - processor.timer.now()
-    if (!wasFull && wait > 0) await processor.timer.sleep(wait, stop)
+    const wait = ahead === null ? lastStart + pace.intervalMs - timer.now() : 0
+    if (wait > 0) await timer.sleep(wait, stop)
     if (stop.aborted) break
-    const polled = await processor.log.poll(assignment, processor.pace.maxRecords, processor.pace.pollMs)
-    if (polled.length === 0) continue
-    wasFull = countOf(polled) >= processor.pace.maxRecords
-    const batch = await prepare(processor, lease, polled, publishing)
+    const begun: Begun = await (ahead ?? begin(processor, lease))
+    ahead = null
+    if (begun.kind === 'fenced') break
+    if (begun.kind === 'nothing') continue
+    if (begun.isFull && !stop.aborted) ahead = begin(processor, lease)
+    const batch = await prepare(processor, lease, begun.batch, publishing)
     if (batch === null || !(await underWay)) break
     if (batch.offsets.size === 0) continue
     if (batch.publishes !== null) publishing.add(batch.publishes)
-    lastStart = processor.timer.now()
+    lastStart = timer.now()
     underWay = commit(processor, lease, batch, published)
   }
+  await ahead
   await underWay
 }
 
+/** `nothing`: no record came. `fenced`: state has another owner for one of the partitions; all must be acquired anew. */
+type Begun =
+  | { readonly kind: 'observed'; readonly batch: ObservedBatch; readonly isFull: boolean }
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'fenced' }
+
+async function begin(processor: Processor, lease: Lease): Promise<Begun> {
+  const { log, pace, rulebook } = processor
+  const polled = await log.poll(lease.assignment, pace.maxRecords, pace.pollMs)
+  if (polled.length === 0) return { kind: 'nothing' }
+  const putBack = (held: PartitionBatch): void => log.putBack(lease.assignment, held, pace.holdMs)
+  const answer = await observeBatch(polled, lease, rulebook.current(), putBack, processor)
+  if (answer.kind === 'fenced') return await fenced(processor, answer.refusal)
+  return { kind: 'observed', batch: answer.batch, isFull: countOf(polled) >= pace.maxRecords }
+}
+
 const countOf = (polled: readonly PartitionBatch[]): number => polled.reduce((sum, it) => sum + it.records.length, 0)
+
+async function fenced(
+  { observer, pace, timer }: Processor,
+  refusal: StateRefusal,
+): Promise<{ readonly kind: 'fenced' }> {
+  observer.refused(refusal)
+  await timer.sleep(pace.retryMs)
+  return { kind: 'fenced' }
+}
 
 /** Null when state has another owner for one of the partitions: everything must be acquired anew. */
 async function prepare(
   processor: Processor,
   lease: Lease,
-  polled: readonly PartitionBatch[],
+  observed: ObservedBatch,
   published: ReadonlySet<string>,
 ): Promise<PreparedBatch | null> {
-  const { observer, pace, log } = processor
-  const answer = await prepareBatch(polled, lease, processor.rulebook.current(), (it) => published.has(it), processor)
-  if (answer.refusal !== null) observer.refused(answer.refusal)
+  const answer = await prepareBatch(observed, lease, (it) => published.has(it), processor)
   if (answer.kind === 'fenced') {
-    await processor.timer.sleep(pace.retryMs)
+    await fenced(processor, answer.refusal)
     return null
   }
-  for (const batch of answer.held) log.putBack(lease.assignment, batch, pace.holdMs)
+  if (answer.refusal !== null) processor.observer.refused(answer.refusal)
   return answer.batch
 }
 
