@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { StackKind } from '../deploy/local/stack.ts'
+import { BUDGETS } from './calibration/certification.ts'
+import { calibrateScores, type CalibrateOptions } from './commands/calibrate.ts'
+import { certifyThreshold, type CertifyOptions } from './commands/certify.ts'
 import { showConfig } from './commands/config.ts'
 import { giveOrder, liftOrder, listOrders } from './commands/control.ts'
 import type { OrderOptions } from './commands/control.ts'
@@ -20,6 +23,12 @@ const whole = (text: string): number => {
 const positive = (text: string): number => {
   const value = Number(text)
   if (!(value > 0)) throw new InvalidArgumentError('It must be a number above 0.')
+  return value
+}
+
+const inside = (text: string): number => {
+  const value = Number(text)
+  if (!(value > 0 && value < 1)) throw new InvalidArgumentError('It must be a number between 0 and 1, such as 0.05.')
   return value
 }
 
@@ -66,6 +75,47 @@ program
   .argument('<files...>')
   .option('--json', 'as JSON', false)
   .action(exitWith((files: string[], options: { json: boolean }) => policyCheck(files, options)))
+
+const labelled = (command: Command): Command =>
+  command
+    .requiredOption('--score <column>', 'where the scores stand')
+    .requiredOption('--label <column>', 'where 0 or 1 stands')
+    .addOption(
+      new Option('--label-means <what>', 'what a label of 1 says').choices(['right', 'error']).default('right'),
+    )
+    .option('--segment <column>', 'report each of its values by itself')
+    .option('--cluster <column>', 'rows of one value resemble each other: one random row of each counts')
+    .option('--time <column>', 'times in ISO 8601; the first and the last become the window')
+    .option('--score-kind <name>', 'the scoreKind of the events', 'probability')
+    .option('--seed <n>', 'the same seed gives the same result', whole, 1)
+    .option('-o, --out <file>', 'where to write it')
+    .option('--json', 'print as JSON', false)
+
+labelled(
+  program
+    .command('calibrate')
+    .description('fit the map from raw score to how often it is right, from labelled rows')
+    .requiredOption('--csv <file>', 'the labelled rows')
+    .requiredOption('--model <name@version>', 'whose scores they are')
+    .option('--action <name>', 'one action only; every action of the model if not given'),
+).action(exitWith((options: CalibrateOptions) => calibrateScores(options)))
+
+labelled(
+  program
+    .command('certify')
+    .description('find from which score on executing keeps the error rate under a bound, or say why from none')
+    .requiredOption('--labelled <file>', 'rows with labels')
+    .requiredOption('--unlabelled <file>', 'rows seen before those, whose scores lay out the thresholds')
+    .requiredOption('--risk <share>', 'the largest share of errors, e.g. 0.01', inside)
+    .option('--assurance <share>', 'how sure the promise is', inside, 0.95)
+    .addOption(
+      new Option('--budget <kind>', 'what errors are counted against').choices(BUDGETS).default('per-execution'),
+    )
+    .option('--jointly', 'let the promises of all segments hold at once', false)
+    .option('--model <name@version>', 'whose scores they are; needed with -o')
+    .option('--action <name>', 'what is executed; needed with -o')
+    .option('--valid-for <duration>', 'how long the certificate holds', '90d'),
+).action(exitWith((options: CertifyOptions) => certifyThreshold(options)))
 
 type Explained = {
   readonly event?: string

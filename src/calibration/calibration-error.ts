@@ -1,5 +1,5 @@
 import { at, type Column } from './column.ts'
-import { poolOf, type Pooled, type Sample } from './sample.ts'
+import type { Pooled, Sample } from './sample.ts'
 import type { Random } from './random.ts'
 
 const BINS = 15
@@ -11,11 +11,13 @@ const BINS = 15
 export function calibrationError({ scores, counts, rights, rows }: Pooled): number {
   const gaps = new Float64Array(BINS)
   for (let group = 0; group < scores.length; group++) {
-    const bin = Math.max(0, Math.ceil(at(scores, group) * BINS) - 1)
+    const bin = binOf(at(scores, group))
     gaps[bin] = at(gaps, bin) + at(counts, group) * at(scores, group) - at(rights, group)
   }
   return gaps.reduce((sum, gap) => sum + Math.abs(gap), 0) / rows
 }
+
+const binOf = (score: number): number => Math.max(0, Math.ceil(score * BINS) - 1)
 
 type Bin = { readonly rows: number; readonly said: number; readonly right: number }
 
@@ -54,15 +56,22 @@ const sumAt = (column: Column, rows: Uint32Array): number => rows.reduce((sum, r
  * `draws` samples whose labels are drawn from the scores.
  */
 export function noiseFloor(
-  scores: Column,
+  scores: Float64Array,
   random: Random,
   draws = 200,
 ): { readonly mean: number; readonly p95: number } {
-  const right = new Uint8Array(scores.length)
-  const row = { scores: Float64Array.from(scores), right }
-  const errors = Float64Array.from({ length: draws }, () => {
-    for (let index = 0; index < right.length; index++) right[index] = random() < at(scores, index) ? 1 : 0
-    return calibrationError(poolOf(row))
-  }).sort()
+  const bins = Uint8Array.from(scores, binOf)
+  const errors = Float64Array.from({ length: draws }, () => errorByChance(scores, bins, random)).sort()
   return { mean: errors.reduce((sum, it) => sum + it, 0) / draws, p95: at(errors, Math.ceil(0.95 * draws) - 1) }
+}
+
+/** The calibration error of labels drawn from the scores. */
+function errorByChance(scores: Float64Array, bins: Uint8Array, random: Random): number {
+  const gaps = new Float64Array(BINS)
+  for (let row = 0; row < scores.length; row++) {
+    const score = scores[row] ?? Number.NaN
+    const bin = bins[row] ?? 0
+    gaps[bin] = (gaps[bin] ?? Number.NaN) + score - (random() < score ? 1 : 0)
+  }
+  return gaps.reduce((sum, gap) => sum + Math.abs(gap), 0) / scores.length
 }

@@ -19,7 +19,12 @@ export type Candidate = {
   readonly gainError: number
 }
 
-export type Chosen = { readonly map: ScoreMap; readonly candidates: readonly Candidate[] }
+export type Chosen = {
+  readonly map: ScoreMap
+  readonly candidates: readonly Candidate[]
+  /** What the chosen kind says of each row when fitted without it: the honest way to measure what it does. */
+  readonly outOfFold: Float64Array
+}
 
 const FITS: Readonly<Record<MapKind, (pooled: Pooled) => ScoreMap | null>> = {
   identity: () => IDENTITY,
@@ -36,12 +41,13 @@ export function chooseMap(sample: Sample, random: Random): Chosen | null {
   const rows = sample.scores.length
   if (rows < ROWS_FOR_A_MAP) return null
   const pooled = poolOf(sample)
-  const losses = lossesOutOfFold(sample, kindsFor(pooled), random)
+  const predictions = predictionsOutOfFold(sample, kindsFor(pooled), random)
+  const losses = new Map([...predictions].map(([kind, values]) => [kind, lossesOf(sample, values)]))
   const plain = losses.get('identity') ?? new Float64Array(rows)
   const candidates = [...losses].map(([kind, loss]) => candidateOf(kind, loss, plain))
   const best = candidates.reduce((best, it) => (it.logLoss < best.logLoss ? it : best))
   const kind = best.gain > best.gainError ? best.kind : 'identity'
-  return { map: FITS[kind](pooled) ?? IDENTITY, candidates }
+  return { map: FITS[kind](pooled) ?? IDENTITY, candidates, outOfFold: predictions.get(kind) ?? sample.scores }
 }
 
 /** Few distinct scores or many rows carry isotonic regression; continuous scores carry a curve of two or three numbers. */
@@ -50,10 +56,10 @@ function kindsFor({ scores, rows }: Pooled): readonly MapKind[] {
   return rows >= ROWS_FOR_ISOTONIC ? ['identity', 'isotonic', 'beta', 'platt'] : ['identity', 'beta', 'platt']
 }
 
-/** Log loss of each row under maps fitted without its fold; a kind that cannot be fitted somewhere is left out. */
-function lossesOutOfFold(sample: Sample, kinds: readonly MapKind[], random: Random): Map<MapKind, Float64Array> {
+/** Each row under maps fitted without its fold; a kind that cannot be fitted somewhere is left out. */
+function predictionsOutOfFold(sample: Sample, kinds: readonly MapKind[], random: Random): Map<MapKind, Float64Array> {
   const order = shuffledIndices(sample.scores.length, random)
-  const losses = new Map(kinds.map((kind) => [kind, new Float64Array(order.length)]))
+  const predictions = new Map(kinds.map((kind) => [kind, new Float64Array(order.length)]))
   for (let fold = 0; fold < FOLDS; fold++) {
     const training = poolOf(
       rowsAt(
@@ -62,17 +68,17 @@ function lossesOutOfFold(sample: Sample, kinds: readonly MapKind[], random: Rand
       ),
     )
     const held = order.filter((_, place) => place % FOLDS === fold)
-    for (const [kind, loss] of losses) {
+    for (const [kind, values] of predictions) {
       const map = FITS[kind](training)
-      if (map === null) losses.delete(kind)
-      else for (const row of held) loss[row] = lossAt(sample, row, map)
+      if (map === null) predictions.delete(kind)
+      else for (const row of held) values[row] = map.apply(at(sample.scores, row))
     }
   }
-  return losses
+  return predictions
 }
 
-const lossAt = ({ scores, right }: Sample, row: number, map: ScoreMap): number =>
-  logLoss(map.apply(at(scores, row)), at(right, row) === 1 ? 1 : 0)
+const lossesOf = ({ right }: Sample, predictions: Float64Array): Float64Array =>
+  predictions.map((probability, row) => logLoss(probability, at(right, row) === 1 ? 1 : 0))
 
 function candidateOf(kind: MapKind, losses: Float64Array, plain: Float64Array): Candidate {
   const gains = losses.map((loss, row) => at(plain, row) - loss)

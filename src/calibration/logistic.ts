@@ -1,10 +1,10 @@
-import { at, type Column } from './column.ts'
+import { at } from './column.ts'
 
 /** Rows that share their features: how many, and how much of them counts as right (not whole when targets are smoothed). */
 export type LogisticRows = {
-  readonly features: readonly Column[]
-  readonly counts: Column
-  readonly rights: Column
+  readonly features: readonly Float64Array[]
+  readonly counts: Float64Array
+  readonly rights: Float64Array
 }
 
 /** 1 / (1 + e^−x), without overflow. */
@@ -32,14 +32,24 @@ export function logisticFit(rows: LogisticRows): readonly number[] {
   return coefficients
 }
 
-const marginOf = ({ features }: LogisticRows, coefficients: readonly number[], row: number): number =>
-  features.reduce((sum, feature, index) => sum + at(coefficients, index) * at(feature, row), 0)
+/** Σ coefficient × feature, for every row. */
+function marginsOf({ features, counts }: LogisticRows, coefficients: readonly number[]): Float64Array {
+  const margins = new Float64Array(counts.length)
+  for (const [index, feature] of features.entries()) {
+    const coefficient = at(coefficients, index)
+    for (let row = 0; row < margins.length; row++)
+      margins[row] = (margins[row] ?? 0) + coefficient * (feature[row] ?? Number.NaN)
+  }
+  return margins
+}
 
 function lossOf(rows: LogisticRows, coefficients: readonly number[]): number {
+  const { counts, rights } = rows
+  const margins = marginsOf(rows, coefficients)
   let loss = 0
-  for (let row = 0; row < rows.counts.length; row++) {
-    const margin = marginOf(rows, coefficients, row)
-    loss += at(rows.counts, row) * softplus(margin) - at(rows.rights, row) * margin
+  for (let row = 0; row < margins.length; row++) {
+    const margin = margins[row] ?? Number.NaN
+    loss += (counts[row] ?? 0) * softplus(margin) - (rights[row] ?? 0) * margin
   }
   return loss
 }
@@ -56,20 +66,20 @@ function downhill(rows: LogisticRows, from: readonly number[], step: readonly nu
 
 function newtonStep(rows: LogisticRows, coefficients: readonly number[]): readonly number[] {
   const { features, counts, rights } = rows
-  const gradient = features.map(() => 0)
-  const curvature = features.map(() => features.map(() => 0))
-  for (let row = 0; row < counts.length; row++) {
-    const probability = sigmoid(marginOf(rows, coefficients, row))
-    const residual = at(rights, row) - at(counts, row) * probability
-    const weight = at(counts, row) * probability * (1 - probability)
-    for (const [index, feature] of features.entries()) {
-      gradient[index] = at(gradient, index) + residual * at(feature, row)
-      const line = curvature[index] ?? []
-      for (const [other, against] of features.entries())
-        line[other] = at(line, other) + weight * at(feature, row) * at(against, row)
-    }
-  }
+  const probabilities = marginsOf(rows, coefficients).map(sigmoid)
+  const residuals = probabilities.map((probability, row) => (rights[row] ?? 0) - (counts[row] ?? 0) * probability)
+  const weights = probabilities.map((probability, row) => (counts[row] ?? 0) * probability * (1 - probability))
+  const ones = new Float64Array(weights.length).fill(1)
+  const gradient = features.map((feature) => sumOfProducts(residuals, feature, ones))
+  const curvature = features.map((feature) => features.map((other) => sumOfProducts(weights, feature, other)))
   return solved(curvature, gradient)
+}
+
+function sumOfProducts(a: Float64Array, b: Float64Array, c: Float64Array): number {
+  let sum = 0
+  for (let row = 0; row < a.length; row++)
+    sum += (a[row] ?? Number.NaN) * (b[row] ?? Number.NaN) * (c[row] ?? Number.NaN)
+  return sum
 }
 
 /** The solution of a small symmetric system by elimination; a hair on the diagonal keeps it solvable. */

@@ -3,13 +3,13 @@ import type { Demand, Tested } from './certification.ts'
 import { at } from './column.ts'
 import type { Pooled } from './sample.ts'
 
-/** Why nothing is certified. Public API: never put a value in a code. */
+/** Why nothing is fitted or certified. Public API: never put a value in a code. */
 export const REFUSALS = {
-  'certification.dirty_scores': 'too many rows have no usable score, so the rest may not stand for the traffic',
-  'certification.no_scores': 'there are no unlabelled scores to lay out thresholds with',
-  'certification.too_few_labels':
-    'above every threshold there are fewer labels than the promise needs even without an error',
-  'certification.too_many_errors': 'there are labels enough, but too many errors among them above every threshold',
+  'scores.dirty': 'too many rows have no usable score, so the rest may not stand for the traffic',
+  'scores.missing': 'there are no unlabelled scores to lay out thresholds with',
+  'labels.too_few': 'fewer labels than a map, or than the promise even without an error, needs',
+  'labels.one_class': 'all labels are the same, and a map is learnt from both',
+  'labels.too_many_errors': 'there are labels enough, but too many errors among them above every threshold',
 } as const satisfies Record<string, string>
 
 export type RefusalCode = keyof typeof REFUSALS
@@ -26,7 +26,7 @@ export type Refusal = {
 export function refusalOf(tests: readonly Tested[], labelled: Pooled, demand: Demand): Refusal {
   if (tests.length === 0)
     return {
-      code: 'certification.no_scores',
+      code: 'scores.missing',
       detail: 'not certifiable: there is no unlabelled score to lay out thresholds with',
       labelsNeeded: null,
     }
@@ -40,7 +40,7 @@ const isPerEvent = ({ budget }: Demand): boolean => budget === 'per-event'
 function tooFew(counted: number, least: number, demand: Demand): Refusal {
   const where = isPerEvent(demand) ? 'labels' : 'labels above any threshold'
   return {
-    code: 'certification.too_few_labels',
+    code: 'labels.too_few',
     detail: `not certifiable at ${percent(demand.risk)}: ${counted} ${where}, ${least} needed without an error`,
     labelsNeeded: least,
   }
@@ -57,7 +57,7 @@ function tooManyErrors(tests: readonly Tested[], labelled: Pooled, demand: Deman
     needed === null
       ? 'no number of labels would do while errors are as frequent'
       : `about ${needed} labels in all would do if errors stay as frequent`
-  return { code: 'certification.too_many_errors', detail: `${seen}; ${wanted}`, labelsNeeded: needed }
+  return { code: 'labels.too_many_errors', detail: `${seen}; ${wanted}`, labelsNeeded: needed }
 }
 
 /**
@@ -109,9 +109,9 @@ const UNUSABLE_MAX = 0.05
 export function dirtyRefusal(unusable: number, rows: number, where: string): Refusal | null {
   if (!(unusable > UNUSABLE_MAX * rows)) return null
   return {
-    code: 'certification.dirty_scores',
+    code: 'scores.dirty',
     detail:
-      `not certifiable: ${unusable} of ${rows} ${where} rows have no score between 0 and 1, ` +
+      `${unusable} of ${rows} ${where} rows have no score between 0 and 1, ` +
       `and at most ${percent(UNUSABLE_MAX)} may lack one`,
     labelsNeeded: null,
   }

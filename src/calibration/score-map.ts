@@ -110,10 +110,17 @@ export function pointsOf(map: ScoreMap, pooled: Pooled): Points {
 const pointOf = (map: ScoreMap, score: number): Points[number] => [score, map.apply(score)]
 
 function between(map: ScoreMap, from: number, to: number): Points {
+  if (to - from < 0.1 && isStraight(map, from, to)) return []
   const middle = (from + to) / 2
-  const straight = (map.apply(from) + map.apply(to)) / 2
-  if (Math.abs(map.apply(middle) - straight) <= TOLERANCE / 2 && to - from < 0.1) return []
   return [...between(map, from, middle), pointOf(map, middle), ...between(map, middle, to)]
+}
+
+/** Looked at in three places: a curve that turns in the middle of its chord touches it there. */
+function isStraight(map: ScoreMap, from: number, to: number): boolean {
+  const [start, end] = [map.apply(from), map.apply(to)]
+  return [0.25, 0.5, 0.75].every(
+    (share) => Math.abs(map.apply(from + share * (to - from)) - (start + share * (end - start))) <= TOLERANCE / 2,
+  )
 }
 
 function thinned(points: Points): Points {

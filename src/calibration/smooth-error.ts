@@ -39,11 +39,11 @@ function meanSmoothed(residuals: Float64Array, width: number): number {
   const whole = 2 * weights.reduce((sum, it) => sum + it, 0) - at(weights, 0)
   const smoothed = new Float64Array(MESH + 1)
   for (let from = 0; from <= MESH; from++) {
-    const residual = at(residuals, from) / whole
+    const residual = (residuals[from] ?? 0) / whole
     if (residual === 0) continue
     for (let steps = -reach; steps <= reach; steps++) {
       const to = reflected(from + steps)
-      smoothed[to] = at(smoothed, to) + residual * at(weights, Math.abs(steps))
+      smoothed[to] = (smoothed[to] ?? 0) + residual * (weights[Math.abs(steps)] ?? 0)
     }
   }
   return smoothed.reduce((sum, it) => sum + Math.abs(it), 0)

@@ -28,22 +28,28 @@ export const newStreamingCertificate = (grid: Grid, risk: number): StreamingCert
 
 /** The state after one more label. Scores at or above a threshold count for it: the bets win on right, lose on errors. */
 export function addLabel(state: StreamingCertificate, score: number, right: 0 | 1): StreamingCertificate {
+  const { thresholds } = state.grid
   const wealth = state.wealth.slice()
   const most = state.most.slice()
-  const gain = state.risk - (1 - right)
-  for (const [index, threshold] of state.grid.thresholds.entries()) {
-    if (!(score >= threshold)) continue
-    let sum = 0
-    for (let bet = 0; bet < BETS.length; bet++) {
-      const place = index * BETS.length + bet
-      // Infinity could not be written down as JSON, and proves no more.
-      const grown = Math.min(Number.MAX_VALUE, at(wealth, place) * (1 + at(BETS, bet) * gain))
-      wealth[place] = grown
-      sum += grown / BETS.length
-    }
-    if (sum > at(most, index)) most[index] = sum
+  const factors = Float64Array.from(BETS, (bet) => 1 + bet * (state.risk - (1 - right)))
+  for (let index = 0; index < thresholds.length; index++) {
+    if (!(score >= (thresholds[index] ?? Number.NaN))) continue
+    const mean = multiply(wealth, index * BETS.length, factors)
+    if (mean > (most[index] ?? Number.NaN)) most[index] = mean
   }
   return { ...state, wealth, most, labels: state.labels + 1 }
+}
+
+/** Multiplies the bets that begin at `from` in place, each by its factor, and answers their mean. */
+function multiply(wealth: Float64Array, from: number, factors: Float64Array): number {
+  let sum = 0
+  for (let bet = 0; bet < factors.length; bet++) {
+    // Infinity could not be written down as JSON, and proves no more.
+    const grown = Math.min(Number.MAX_VALUE, (wealth[from + bet] ?? Number.NaN) * (factors[bet] ?? Number.NaN))
+    wealth[from + bet] = grown
+    sum += grown / factors.length
+  }
+  return sum
 }
 
 /** The loosest threshold certified by now, where the promise may ever fail with a chance of `delta`; null: none. */

@@ -1,7 +1,7 @@
 import { isSeq } from 'yaml'
 import type { Calibration, CalibrationTable } from '../decision/calibration.ts'
 import { digestOf } from './digest.ts'
-import { Fields, isWhole, list, share, text, type Reader } from './fields.ts'
+import { entriesOf, Fields, isWhole, list, share, text, type Reader } from './fields.ts'
 import type { Problem } from './problem.ts'
 import { parseSource, startOf, type Source } from './source.ts'
 
@@ -31,7 +31,7 @@ type PlacedTable = { readonly table: CalibrationTable; readonly offset: number }
 const name = text({ max: 200, hint: 'Write it as the events do.' })
 
 const table: Reader<PlacedTable> = (source, value) => {
-  const fields = Fields.of(source, value, ['model', 'action', 'scoreKind', 'points', 'expiresAt'])
+  const fields = Fields.of(source, value, ['model', 'action', 'scoreKind', 'points', 'expiresAt', 'fit'])
   if (fields === undefined) return undefined
   const parts = {
     model: fields.required('model', model, 'Name the model the scores come from: `{ name, version }`.'),
@@ -40,8 +40,14 @@ const table: Reader<PlacedTable> = (source, value) => {
     points: fields.required('points', points, 'List at least two pairs of raw and calibrated score.'),
     expiresAt: fields.optional<number | null>('expiresAt', instant, null),
   }
-  return isWhole(parts) ? { table: { ...parts, digest: digestOf(canonical(parts)) }, offset: value.offset } : undefined
+  const fit = fields.optional<unknown>('fit', provenance, null)
+  return isWhole(parts) && fit !== undefined
+    ? { table: { ...parts, digest: digestOf(canonical(parts)) }, offset: value.offset }
+    : undefined
 }
+
+/** How a table was fitted is for people and reports: it decides nothing, and is not part of the table's digest. */
+const provenance: Reader<unknown> = entriesOf
 
 const model: Reader<CalibrationTable['model']> = (source, value) => {
   const fields = Fields.of(source, value, ['name', 'version'])

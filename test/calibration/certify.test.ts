@@ -106,7 +106,7 @@ describe('a certification', () => {
     expect(of(59)).toMatchObject({ labelledExecuted: 59, labelledErrors: 0, coverage: 1, refusal: null })
     expect(of(58)).toMatchObject({ threshold: null, coverage: 0, upperBound: null })
     expect(of(58).refusal).toEqual({
-      code: 'certification.too_few_labels',
+      code: 'labels.too_few',
       detail: 'not certifiable at 5 %: 58 labels above any threshold, 59 needed without an error',
       labelsNeeded: 59,
     })
@@ -122,7 +122,7 @@ describe('a certification', () => {
       const { sample } = seriesOf(`llm-mmlupro/${model}/verbal`)
       for (const budget of ['per-execution', 'per-event'] as const) {
         const { refusal, threshold } = certify(poolOf(sample), sample.scores, demandOf(0.01, budget))
-        if (budget === 'per-execution') expect([model, refusal?.code]).toEqual([model, 'certification.too_many_errors'])
+        if (budget === 'per-execution') expect([model, refusal?.code]).toEqual([model, 'labels.too_many_errors'])
         expect(refusal === null).toBe(threshold !== null)
       }
     }
@@ -137,7 +137,7 @@ describe('a certification', () => {
       )
     const { refusal } = certify(poolOf(first(400)), sample.scores, demandOf(0.01))
     const needed = refusal?.labelsNeeded ?? Infinity
-    expect(refusal?.code).toBe('certification.too_many_errors')
+    expect(refusal?.code).toBe('labels.too_many_errors')
     expect(refusal?.detail).toMatch(
       /errors among 400 labels .* about \d+ labels in all would do if errors stay as frequent/,
     )
@@ -147,12 +147,12 @@ describe('a certification', () => {
   test('says that no number of labels would do where errors are too frequent above every score', () => {
     const { sample } = seriesOf('llm-mmlupro/Qwen3-8B/verbal')
     const { refusal } = certify(poolOf(sample), sample.scores, demandOf(0.05))
-    expect(refusal).toMatchObject({ code: 'certification.too_many_errors', labelsNeeded: null })
+    expect(refusal).toMatchObject({ code: 'labels.too_many_errors', labelsNeeded: null })
     expect(refusal?.detail).toContain('no number of labels would do')
   })
 
   test('without an unlabelled score is refused', () => {
-    expect(certify(poolOf(all(0, 500)), [], demandOf(0.05)).refusal?.code).toBe('certification.no_scores')
+    expect(certify(poolOf(all(0, 500)), [], demandOf(0.05)).refusal?.code).toBe('scores.missing')
   })
 
   test('per event allows more than per execution where the model is often wrong', () => {
@@ -214,7 +214,7 @@ describe('clusters', () => {
     const unlabelled = { scores: sample.scores, segments: null }
     const { whole } = certifySegments(inClusters, unlabelled, { ...demandOf(0.05), jointly: false }, seededRandom(1))
     expect(whole).toMatchObject({ threshold: null, labels: names.length })
-    expect(whole.refusal?.code).toBe('certification.too_many_errors')
+    expect(whole.refusal?.code).toBe('labels.too_many_errors')
   })
 })
 
@@ -256,8 +256,8 @@ describe('segments', () => {
 test('more than one row in twenty without a score is refused', () => {
   expect(dirtyRefusal(5, 100, 'labelled')).toBeNull()
   expect(dirtyRefusal(6, 100, 'labelled')).toEqual({
-    code: 'certification.dirty_scores',
-    detail: 'not certifiable: 6 of 100 labelled rows have no score between 0 and 1, and at most 5 % may lack one',
+    code: 'scores.dirty',
+    detail: '6 of 100 labelled rows have no score between 0 and 1, and at most 5 % may lack one',
     labelsNeeded: null,
   })
 })

@@ -25,3 +25,14 @@ export function drawn(rows: number, map: (score: number) => number, random: Rand
   const scores = Float64Array.from({ length: rows }, () => random())
   return { scores, right: Uint8Array.from(scores, (score) => (random() < map(score) ? 1 : 0)) }
 }
+
+/** The least processor time of five runs, in milliseconds: other programs on the machine make it no longer. */
+export function leastMs(run: () => void): number {
+  const times = Array.from({ length: 5 }, () => {
+    const since = process.cpuUsage()
+    run()
+    const { user, system } = process.cpuUsage(since)
+    return (user + system) / 1_000
+  })
+  return Math.min(...times)
+}

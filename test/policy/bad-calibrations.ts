@@ -63,6 +63,12 @@ export const BAD_CALIBRATIONS: readonly BadCalibration[] = [
     '`2027-13-01T00:00:00Z` is no date',
   ),
   bad(
+    'a fit that is no mapping',
+    'rejects',
+    calibrationText(`${MODEL}, points: [[0, 0], [1, 1]], fit: ‸isotonic`),
+    '`fit` must be a mapping',
+  ),
+  bad(
     'two tables for the same scores',
     'accepts',
     `${calibrationText()}  - ‸{ ${MODEL}, scoreKind: probability, points: [[0, 0.1], [1, 1]] }\n`,
