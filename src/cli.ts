@@ -13,6 +13,7 @@ import { explainDecision } from './commands/explain.ts'
 import { run } from './commands/run.ts'
 import { setup } from './commands/setup.ts'
 import { policyCheck } from './commands/policy-check.ts'
+import { NoAnswer } from './kafka/errors.ts'
 import { VERSION } from './version.ts'
 
 const whole = (text: string): number => {
@@ -45,7 +46,6 @@ const program = new Command('sluice')
   )
   .version(VERSION)
   .option('--config <file>', 'settings from a YAML file; the environment wins')
-  .showHelpAfterError('(`sluice --help` lists all commands)')
 
 const file = (): string | undefined => program.opts<{ config?: string }>().config
 
@@ -130,9 +130,9 @@ program
   .description('say in words why something was decided, and decide it again from its record')
   .argument('[decisionId]', 'e.g. model.outputs:3:1842')
   .option('--event <id>', 'find it by the event’s id')
-  .option('--topic <name>', 'find it by where it lies, together with')
-  .option('--partition <n>', '', whole)
-  .option('--offset <n>', '', whole)
+  .option('--topic <name>', 'find it by where it lies: its topic, together with')
+  .option('--partition <n>', 'its partition and', whole)
+  .option('--offset <n>', 'its offset', whole)
   .option('--json', 'as JSON', false)
   .action(
     exitWith((decisionId: string | undefined, { event, json, ...place }: Explained) =>
@@ -144,7 +144,9 @@ const control = program
   .command('control')
   .description('orders that hold for every processor: kill switches, exemptions')
 
-const order = (command: Command): Command =>
+const UNTIL_LIFTED = 'how long, e.g. 2h; until lifted if not given'
+
+const order = (command: Command, duration = UNTIL_LIFTED): Command =>
   command
     .requiredOption('--author <name>', 'who orders it')
     .requiredOption('--reason <text>', 'why')
@@ -152,20 +154,25 @@ const order = (command: Command): Command =>
     .option('--model <name>', 'only this model')
     .option('--action <name>', 'only this action')
     .option('--actor <name>', 'only this actor')
-    .option('--for <duration>', 'how long, e.g. 2h; until lifted if not given')
-    .option('--id <id>', 'what to lift it by')
+    .option('--for <duration>', duration)
+    .option('--id <id>', 'what to lift it by; made from the rest if not given')
 
-const route = new Option('--route <route>', 'where to instead').choices(['review', 'reject'])
+const route = (standard: string): Option =>
+  new Option('--route <route>', `where to send it instead; ${standard} if not given`).choices(['review', 'reject'])
 
-order(control.command('kill').description('execute nothing of what is named'))
-  .addOption(route)
+order(control.command('kill').description('execute nothing of what is named; nothing at all if nothing is'))
+  .addOption(route('reject'))
   .action(exitWith((options: OrderOptions) => giveOrder(file(), 'kill', null, options)))
 
-order(control.command('force').description('be at least this strict'))
-  .addOption(route)
+order(control.command('force').description('be at least this strict with what is named'))
+  .addOption(route('review'))
   .action(exitWith((options: OrderOptions) => giveOrder(file(), 'force', null, options)))
 
-order(control.command('exempt').description('let one rule or limit not count, for a time').argument('<rule>')).action(
+const exempt = control
+  .command('exempt')
+  .description('let one rule or limit not count, for a time')
+  .argument('<rule>', 'its id in the policy, e.g. large-refund')
+order(exempt, 'how long, e.g. 2h; an exemption must end').action(
   exitWith((rule: string, options: OrderOptions) => giveOrder(file(), 'exempt', rule, options)),
 )
 
@@ -226,10 +233,22 @@ const FOR_PEOPLE = new Set([
   'SchemaUnavailable',
 ])
 
+function inWords(error: Error): string {
+  const isAway = error instanceof NoAnswer && error.kind !== 'login'
+  return isAway ? `Kafka does not answer: ${error.message}; does it run, and is KAFKA_BROKERS right?` : error.message
+}
+
+/** Whoever mistypes an option is sent to the help of the command it was meant for. */
+function nameHelp(command: Command, name: string): void {
+  command.showHelpAfterError(`(\`${name} --help\` says more)`)
+  for (const it of command.commands) nameHelp(it, `${name} ${it.name()}`)
+}
+
+nameHelp(program, 'sluice')
 try {
   await program.parseAsync()
 } catch (error) {
   const known = error instanceof Error && FOR_PEOPLE.has(error.name)
-  console.error(known ? `sluice: ${error.message}` : error)
+  console.error(known ? `sluice: ${inWords(error)}` : error)
   process.exitCode = 1
 }

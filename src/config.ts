@@ -11,13 +11,18 @@ export type Origin = 'default' | 'running stack' | 'file' | 'environment' | 'not
 /** All settings, checked and frozen, and where each came from. */
 export type Config = Settings & { readonly origins: ReadonlyMap<SettingName, Origin> }
 
+const TO_SET =
+  '\nSet what is missing in the environment, or in a file that --config names; `sluice config` lists all settings.'
+
 /** Every problem at once, one sentence each. Its message is what a user should see: no stack trace. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   readonly problems: readonly string[]
   constructor(problems: readonly string[]) {
     super(
-      `the configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${problems.map((it) => `  - ${it}`).join('\n')}`,
+      `the configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n` +
+        problems.map((it) => `  - ${it}`).join('\n') +
+        (problems.some((it) => / is not set: /.test(it)) ? TO_SET : ''),
     )
     this.problems = problems
   }
@@ -38,24 +43,34 @@ export function readConfig(
   env: NodeJS.ProcessEnv = process.env,
   fallback: Values = new Map(),
 ): Config {
+  const { settings, problems, sources } = gather(file, env, fallback)
+  if (settings === null || problems.length > 0) throw new ConfigError(problems)
+  const origins = new Map(NAMES.map((name) => [name, originOf(name, settings[name], sources)]))
+  return Object.freeze({ ...settings, origins })
+}
+
+/** `settings` is null where one has no value it may have. */
+type Gathered = {
+  readonly settings: Settings | null
+  readonly problems: readonly string[]
+  readonly sources: readonly Values[]
+}
+
+function gather(file: string | undefined, env: NodeJS.ProcessEnv, fallback: Values): Gathered {
   const problems: string[] = []
   const fromFile = file === undefined ? new Map<SettingName, string>() : readFile(file, problems)
   const fromEnv = readEnv(env, problems)
-  const values = new Map([...fallback, ...fromFile, ...fromEnv])
-  const settings = check(values, problems)
-  if (settings === null) throw new ConfigError(problems)
-  problems.push(...contradictions(settings))
-  if (problems.length > 0) throw new ConfigError(problems)
-  const origins = new Map(NAMES.map((name) => [name, originOf(name, settings, [fromEnv, fromFile, fallback])]))
-  return Object.freeze({ ...settings, origins })
+  const settings = check(new Map([...fallback, ...fromFile, ...fromEnv]), problems)
+  if (settings !== null) problems.push(...contradictions(settings))
+  return { settings, problems, sources: [fromEnv, fromFile, fallback] }
 }
 
 const SOURCES = ['environment', 'file', 'running stack'] as const
 
 /** `sources` in the order of SOURCES, the first that has a name wins. */
-function originOf(name: SettingName, settings: Settings, sources: readonly Values[]): Origin {
+function originOf(name: SettingName, value: unknown, sources: readonly Values[]): Origin {
   const at = sources.findIndex((source) => source.has(name))
-  return SOURCES[at] ?? (settings[name] === undefined ? 'not set' : 'default')
+  return SOURCES[at] ?? (value === undefined ? 'not set' : 'default')
 }
 
 function readEnv(env: NodeJS.ProcessEnv, problems: string[]): Values {
@@ -108,8 +123,11 @@ function parseFile(path: string, problems: string[]): Readonly<Record<string, un
   return {}
 }
 
+/** In words, without the code, path and place that Node and the YAML parser repeat. */
 const reasonOf = (error: unknown): string =>
-  error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
+  error instanceof Error
+    ? (error.message.split('\n')[0] ?? '').replace(/^E[A-Z]+: /, '').replace(/, \w+( '.*')?$| at line \d+.*$/, '')
+    : String(error)
 
 function check(values: Values, problems: string[]): Settings | null {
   const shape = Object.fromEntries(NAMES.map((name) => [name, SETTINGS[name].schema]))
@@ -157,23 +175,39 @@ function contradictions(it: Settings): readonly string[] {
   return problems
 }
 
-/** What `sluice config` prints: every setting, its value with secrets hidden, where it came from, what it is. */
-export function describeConfig(
-  config: Config,
-): readonly { name: string; value: string; origin: Origin; doc: string }[] {
-  return NAMES.map((name) => {
-    const setting: Setting = SETTINGS[name]
-    const value = config[name]
-    return {
-      name,
-      value: shown(value, setting.secret === true),
-      origin: config.origins.get(name) ?? 'not set',
-      doc: setting.doc,
-    }
-  })
+export type ShownSetting = {
+  readonly name: SettingName
+  readonly value: string
+  readonly origin: Origin
+  readonly doc: string
 }
 
-function shown(value: Settings[SettingName], secret: boolean): string {
+/**
+ * Every setting, its value with secrets hidden, where it came from and what it is, and every problem there is with
+ * them: what readConfig would throw. A value that is not allowed is shown as it was given.
+ */
+export function describeConfig(
+  file: string | undefined,
+  env: NodeJS.ProcessEnv = process.env,
+): { readonly settings: readonly ShownSetting[]; readonly problems: readonly string[] } {
+  const { problems, sources } = gather(file, env, new Map())
+  return { settings: NAMES.map((name) => showSetting(name, sources)), problems }
+}
+
+function showSetting(name: SettingName, sources: readonly Values[]): ShownSetting {
+  const setting: Setting = SETTINGS[name]
+  const given = sources.find((source) => source.has(name))?.get(name)
+  const read = setting.schema.safeParse(given)
+  const value = read.success ? (read.data as Settings[SettingName]) : given
+  return {
+    name,
+    value: shown(value, setting.secret === true),
+    origin: originOf(name, value, sources),
+    doc: setting.doc,
+  }
+}
+
+function shown(value: Settings[SettingName] | string, secret: boolean): string {
   if (value === undefined) return ''
   if (!secret) return typeof value === 'object' ? value.join(',') : String(value)
   return typeof value === 'string' && URL.canParse(value) ? hidePassword(value) : '(hidden)'

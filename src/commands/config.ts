@@ -1,18 +1,21 @@
-import { describeConfig, readConfig } from '../config.ts'
+import { ConfigError, describeConfig } from '../config.ts'
 
-/** `sluice config`: every setting with its value, secrets hidden, and where it came from. Returns the exit code. */
+/**
+ * `sluice config`: every setting with its value, secrets hidden, and where it came from; then what is wrong with them.
+ * Returns the exit code: 1 when the processor would not start with these.
+ */
 export function showConfig(file: string | undefined, options: { readonly json: boolean }): number {
-  const rows = describeConfig(readConfig(file))
+  const { settings, problems } = describeConfig(file)
   if (options.json) {
-    console.log(
-      JSON.stringify(Object.fromEntries(rows.map(({ name, value, origin }) => [name, { value, origin }])), null, 2),
-    )
-    return 0
+    const entries = settings.map(({ name, value, origin }) => [name, { value, origin }])
+    console.log(JSON.stringify(Object.fromEntries(entries), null, 2))
+  } else {
+    const nameWidth = Math.max(...settings.map(({ name }) => name.length))
+    const valueWidth = Math.min(48, Math.max(...settings.map(({ value }) => value.length)))
+    for (const { name, value, origin, doc } of settings)
+      console.log(`${name.padEnd(nameWidth)}  ${value.padEnd(valueWidth)}  ${origin.padEnd(11)}  ${doc}`)
   }
-  const nameWidth = Math.max(...rows.map((row) => row.name.length))
-  const valueWidth = Math.min(48, Math.max(...rows.map((row) => row.value.length)))
-  for (const { name, value, origin, doc } of rows) {
-    console.log(`${name.padEnd(nameWidth)}  ${value.padEnd(valueWidth)}  ${origin.padEnd(11)}  ${doc}`)
-  }
-  return 0
+  if (problems.length === 0) return 0
+  console.error(`\nsluice config: ${new ConfigError(problems).message}`)
+  return 1
 }

@@ -2,7 +2,7 @@ import { createRecords } from '../avro/records.ts'
 import { openRegistry } from '../avro/registry.ts'
 import type { Config } from '../config.ts'
 import { kafkaConnection, registryOptions } from '../connections.ts'
-import { controlProblem } from '../decision/control.ts'
+import { controlProblem, isInForce } from '../decision/control.ts'
 import type { ControlOrder } from '../decision/control.ts'
 import type { ControlKind } from '../decision/facts.ts'
 import type { Route } from '../decision/route.ts'
@@ -58,7 +58,10 @@ export async function giveOrder(
 /** The order, or what is wrong with the options. */
 function orderOf(kind: ControlKind, rule: string | null, options: OrderOptions, now: number): ControlOrder | string {
   const ms = options.for === undefined ? null : parseDuration(options.for)
-  if (options.for !== undefined && ms === null) return `--for ${options.for} is no duration; write 30m, 2h or 7d`
+  if (options.for !== undefined && !(ms !== null && ms > 0))
+    return `--for ${options.for} is no duration; write 30m, 2h or 7d`
+  if (options.author.trim() === '' || options.reason.trim() === '')
+    return 'who orders it and why are kept with every decision: --author and --reason must not be empty'
   if (kind === 'exempt' && ms === null) return 'an exemption must expire: add --for with a duration, e.g. --for 2h'
   const { tenant = null, model = null, action = null, actor = null, author, reason } = options
   return {
@@ -93,9 +96,10 @@ export async function liftOrder(file: string | undefined, id: string): Promise<n
   return 0
 }
 
-/** `sluice control list`. */
+/** `sluice control list`: the orders that have not expired. */
 export async function listOrders(file: string | undefined, options: { readonly json: boolean }): Promise<number> {
-  const orders = await ordersOf(readToolConfig(file))
+  const now = Date.now()
+  const orders = (await ordersOf(readToolConfig(file))).filter((order) => isInForce(order, now))
   if (options.json) console.log(JSON.stringify(orders, null, 2))
   else if (orders.length === 0) console.log('no orders are in force')
   else for (const order of orders) console.log(inWords(order))

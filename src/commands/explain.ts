@@ -155,7 +155,7 @@ async function show(verdict: Verdict, { config, lookup }: Search, json: boolean)
     const why = found.kind === 'missing' ? { why: found.why } : {}
     console.log(JSON.stringify({ verdict, recomputed: again ?? { equal: null, ...why } }, jsonValue, 2))
   } else {
-    console.log(explain(verdict))
+    process.stdout.write(explain(verdict))
     console.log(found.kind === 'missing' ? `\nNot recomputed: ${found.why}.` : recomputedLine(again))
   }
   return again?.equal === true ? 0 : 1

@@ -37,9 +37,10 @@ export function startChild(
   const over = new AbortController()
   const onExit = (): void => void child.kill('SIGKILL')
   process.on('exit', onExit)
-  const ended = once(child, 'exit').then(([code]: unknown[]) => {
+  // Not `exit`: what it printed last may come later than that.
+  const ended = once(child, 'close').then(async ([code]: unknown[]) => {
     process.off('exit', onExit)
-    log.end()
+    await new Promise<void>((resolve) => log.end(resolve))
     over.abort()
     return typeof code === 'number' ? code : null
   })

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { styleText } from 'node:util'
@@ -32,6 +32,7 @@ const CALIBRATION = join(ROOT, 'deploy', 'policies', 'marketplace.calibration.js
 const PATIENCE_MS = 30_000
 const STOP_MS = 10_000
 const TALLY_EVERY_MS = 5000
+const SAID_LINES = 20
 
 /**
  * `npm start`: a stack, the processor, a producer and an executor, each verdict on a line with its reasons. Ends with
@@ -42,7 +43,7 @@ export async function demo(options: DemoOptions): Promise<number> {
   await using open = new AsyncDisposableStack()
   const stack = await openStack({ log: console.log, ...(options.stack !== undefined && { kind: options.stack }) })
   open.defer(() => stack.close())
-  const folder = await runFolder(open)
+  const folder = await runFolder()
   const config = readConfig(undefined, demoEnv(stack, folder, 'sluice'))
   await setUp(config, (line) => console.log(`  ${line}`))
   const tally = new Tally()
@@ -57,10 +58,9 @@ export async function demo(options: DemoOptions): Promise<number> {
 }
 
 /** Logs and the schema cache of this run; the registry of a local stack forgets its ids with each run. */
-async function runFolder(open: AsyncDisposableStack): Promise<string> {
+async function runFolder(): Promise<string> {
   await mkdir(join(ROOT, '.sluice'), { recursive: true })
   const folder = await mkdtemp(join(ROOT, '.sluice', 'run-'))
-  open.defer(() => rm(join(folder, 'schemas.json'), { force: true }))
   return folder
 }
 
@@ -84,6 +84,7 @@ type Parts = {
   readonly producer: Child
   readonly executor: Child
   readonly http: string
+  readonly folder: string
   readonly sent: () => boolean
 }
 
@@ -114,7 +115,10 @@ async function startParts(starting: Starting): Promise<Parts | null> {
   const processor = start('sluice', ['run'], ({ http: url }) => url !== undefined && http.resolve(url))
   void processor.ended.then(() => http.resolve(null))
   const url = await http.promise
-  if (url === null || !(await untilReady(url, processor, starting.signal))) return reportFailure(folder)
+  if (url === null || !(await untilReady(url, processor, starting.signal))) {
+    if (processor.over.aborted) await reportEnd('ended before it was ready', folder)
+    return null
+  }
   const executor = start(
     'demo-executor',
     ['demo-executor'],
@@ -125,7 +129,7 @@ async function startParts(starting: Starting): Promise<Parts | null> {
     if (message.sent !== undefined) tally.sent(message.sent, message.story ?? '')
     if (message.done !== undefined) done = true
   })
-  return { processor, producer, executor, http: url, sent: () => done }
+  return { processor, producer, executor, http: url, folder, sent: () => done }
 }
 
 /** What our children tell us. */
@@ -174,9 +178,12 @@ async function untilReady(url: string, processor: Child, signal: AbortSignal): P
   return false
 }
 
-function reportFailure(folder: string): null {
-  console.error(`the processor ended before it was ready; its log says why: ${join(folder, 'sluice.log')}`)
-  return null
+/** With what it said to people, which is what in its log is not JSON. */
+async function reportEnd(what: string, folder: string): Promise<void> {
+  const file = join(folder, 'sluice.log')
+  const lines = (await readFile(file, 'utf8')).split('\n')
+  const said = lines.filter((line) => line !== '' && !line.startsWith('{')).slice(-SAID_LINES)
+  console.error([`the processor ${what}; its log is ${file}`, ...said.map((line) => `  ${line}`)].join('\n'))
 }
 
 function printAddresses(stack: Stack, http: string, folder: string): void {
@@ -207,7 +214,7 @@ async function untilDone(options: DemoOptions, tally: Tally, parts: Parts, signa
     const [unanswered, sent] = [tally.unanswered.length, tally.sentCount]
     if (parts.sent() && unanswered === 0 && sent === options.events) return await untilExecuted(tally)
     if (parts.processor.over.aborted) {
-      console.error('the processor has ended by itself; its log says why')
+      await reportEnd('has ended by itself', parts.folder)
       return false
     }
     if (unanswered !== lastProgress.unanswered || sent !== lastProgress.sent)
