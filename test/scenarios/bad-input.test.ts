@@ -3,7 +3,7 @@ import type { ModelOutput } from '../../src/decision/event.ts'
 import { count } from '../avro/mutate.ts'
 import { headerOf, inShort } from './support/answers.ts'
 import type { Answer } from './support/answers.ts'
-import { endProcesses } from './support/cli.ts'
+import { endInOrder, endProcesses } from './support/cli.ts'
 import { deploy, event } from './support/deployment.ts'
 import type { Deployment, SendOptions } from './support/deployment.ts'
 import type { ProcessorProcess } from './support/processor.ts'
@@ -216,6 +216,6 @@ test('nothing was lost or doubled, and the process is as fine as before', async 
   await it.answers.of(last!)
   expect(await it.answers.audit()).toMatchObject({ lost: [], doubled: [] })
   expect(await processor.health()).toMatchObject({ status: 200, ready: true })
-  expect(await processor.stop()).toMatchObject({ code: 0 })
+  await endInOrder(processor)
   expect(processor.stderr()).toBe('')
 })

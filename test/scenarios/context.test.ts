@@ -4,7 +4,7 @@ import { startRedis } from '../../deploy/local/redis.ts'
 import type { LocalRedis } from '../../deploy/local/redis.ts'
 import type { Attributes } from '../../src/decision/event.ts'
 import type { Verdict } from '../../src/decision/verdict.ts'
-import { endProcesses } from './support/cli.ts'
+import { endInOrder, endProcesses } from './support/cli.ts'
 import { deploy, event } from './support/deployment.ts'
 import type { Deployment } from './support/deployment.ts'
 import type { ProcessorProcess } from './support/processor.ts'
@@ -130,5 +130,5 @@ test('a killed Redis that comes back empty has all contexts again by itself', as
   const back = await decided('all is as before', 'zoe', ({ route }) => route === 'execute')
   expect(versionOf(back)).toBe(7)
   expect(await it.answers.audit()).toMatchObject({ lost: [], doubled: [] })
-  expect(await processor.stop()).toMatchObject({ code: 0 })
+  await endInOrder(processor)
 })

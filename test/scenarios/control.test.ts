@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { inShort } from './support/answers.ts'
-import { endProcesses, runCli } from './support/cli.ts'
+import { endInOrder, endProcesses, runCli } from './support/cli.ts'
 import { deploy, event, policyText } from './support/deployment.ts'
 import type { Deployment } from './support/deployment.ts'
 import type { ProcessorProcess } from './support/processor.ts'
@@ -73,6 +73,7 @@ test('an order for a time ends by itself', async () => {
   await control('kill', '--action', 'item.hide', '--for', '3s', ...BY)
   await becomes('reject control.killed', HIDE)
   await becomes('execute confidence.sufficient', HIDE)
+  expect((await control('list')).stdout).toBe('no orders are in force\n')
 })
 
 test('an exemption lets one limit not count, until it expires', async () => {
@@ -91,7 +92,7 @@ test('an exemption lets one limit not count, until it expires', async () => {
 test('a process that starts later obeys from its first event on', async () => {
   await control('kill', '--id', 'all', ...BY)
   await becomes('reject control.killed', HIDE)
-  expect(await processor.stop()).toMatchObject({ code: 0 })
+  await endInOrder(processor)
   const [at] = await it.send([event(HIDE)])
   processor = it.start()
   expect(inShort(await it.answers.of(at!, 20_000))).toBe('reject control.killed')
@@ -114,6 +115,8 @@ test('a record in the control topic that is no order is told of and obeyed by no
 test.each([
   ['an exemption without an end', ['exempt', 'burst', ...BY], '--for'],
   ['a duration that is none', ['kill', '--for', 'soon', ...BY], 'write 30m, 2h or 7d'],
+  ['a duration of nothing', ['kill', '--for', '0s', ...BY], 'write 30m, 2h or 7d'],
+  ['an author without a name', ['kill', '--author', ' ', '--reason', 'r'], '--author and --reason must not be empty'],
   ['nobody who orders it', ['kill', '--reason', 'r'], '--author'],
   ['a route that is none', ['force', '--route', 'execute', ...BY], 'review, reject'],
 ])('%s is refused, with what to do', async (_, args, said) => {
@@ -125,5 +128,5 @@ test.each([
 
 test('nothing was lost or doubled', async () => {
   expect(await it.answers.audit()).toMatchObject({ lost: [], doubled: [] })
-  expect(await processor.stop()).toMatchObject({ code: 0 })
+  await endInOrder(processor)
 })

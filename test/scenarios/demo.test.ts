@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import type { Span } from '../../deploy/local/traces/span.ts'
@@ -80,6 +80,20 @@ describe('with a number of events, on given servers', () => {
     )
     expect(code).toBe(0)
     expect(stdout).toMatch(/execute confidence.sufficient +1\n1 actions done by the executor/)
+  })
+
+  test('a policy that cannot be used ends it with the mistakes, file and line', async () => {
+    const policy = join(checkout.root, 'broken.yaml')
+    writeFileSync(policy, 'name: [\n')
+    const { code, stderr } = await runCli(
+      ['demo', '--stack', 'given'],
+      { ...given, SLUICE_POLICY: policy },
+      checkout.root,
+    )
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^the processor ended before it was ready; its log is .*sluice\.log\n/)
+    expect(stderr).toContain(`${policy}:2:1: `)
+    expect(stderr).not.toMatch(/\n\s+at \S+ \(/)
   })
 
   test('addresses that lead nowhere are told of, without a stack trace', async () => {

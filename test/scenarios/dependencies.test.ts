@@ -7,7 +7,7 @@ import { startRedis } from '../../deploy/local/redis.ts'
 import type { LocalRedis } from '../../deploy/local/redis.ts'
 import { openRegistryProxy } from '../brokers/support/registry-proxy.ts'
 import { inShort } from './support/answers.ts'
-import { endProcesses } from './support/cli.ts'
+import { endInOrder, endProcesses } from './support/cli.ts'
 import { deploy, event, many } from './support/deployment.ts'
 import type { Deployment } from './support/deployment.ts'
 import type { ProcessorProcess } from './support/processor.ts'
@@ -86,7 +86,7 @@ describe('Redis', () => {
       expect(await processor.metric('decision_count_total', { code: 'state.unavailable' })).toBeGreaterThan(0)
       expect(await processor.metric('decision_count_total', { code: 'state.lost' })).toBe(0)
       expect(processor.log().some((line) => line['code'] === 'state.unavailable')).toBe(true)
-      expect(await processor.stop()).toMatchObject({ code: 0 })
+      await endInOrder(processor)
     },
   )
 
@@ -105,7 +105,7 @@ describe('Redis', () => {
     await expectComplete(it, await traffic.stop())
     expect(await it.answers.verdict(lost.position)).toMatchObject({ mode: 'degraded', facts: { state: 'lost' } })
     expect(await processor.metric('decision_count_total', { code: 'state.lost' })).toBeGreaterThan(0)
-    expect(await processor.stop()).toMatchObject({ code: 0 })
+    await endInOrder(processor)
   })
 
   test('away at the start: the process starts, and takes state up when it comes', async () => {
@@ -118,7 +118,7 @@ describe('Redis', () => {
     const back = await traffic.sees('execute confidence.sufficient', { action: 'item.flag' })
     expect(back.ms).toBeLessThan(RECOVERY_MS)
     await expectComplete(it, await traffic.stop())
-    expect(await processor.stop()).toMatchObject({ code: 0 })
+    await endInOrder(processor)
   })
 })
 
@@ -157,7 +157,7 @@ describe('the schema registry', () => {
     const late = await it.put(unknown, { partition: 0 })
     expect(inShort(await it.answers.of(late))).toBe('dead letter schema.unknown')
     await expectComplete(it, [waiting, behind!, late, ...beside])
-    expect(await processor.stop()).toMatchObject({ code: 0 })
+    await endInOrder(processor)
     await it.close()
     await proxy.close()
   })
@@ -175,7 +175,7 @@ describe('the schema registry', () => {
     proxy.mode = 'pass'
     for (const answer of await it.answers.all(sent)) expect(inShort(answer)).toBe('execute confidence.sufficient')
     await until('/readyz is content', async () => (await processor.health()).parts['registry']?.state === 'ok')
-    expect(await processor.stop()).toMatchObject({ code: 0 })
+    await endInOrder(processor)
     await it.close()
     await proxy.close()
   })
@@ -194,7 +194,7 @@ describe('the schema registry', () => {
     await second.untilReady()
     const [at] = await it.send([event()])
     expect(inShort(await it.answers.of(at!))).toBe('execute confidence.sufficient')
-    expect(await second.stop()).toMatchObject({ code: 0 })
+    await endInOrder(second)
     const third = it.start({ ...registry, SCHEMA_CACHE: `${it.folder}/none.json` })
     await until('it waits', async () => (await third.health()).parts['registry']?.detail.includes('not known'))
     expect(await third.health()).toMatchObject({ status: 503, ready: false, parts: { registry: { state: 'missing' } } })
@@ -303,7 +303,7 @@ describe('Kafka', () => {
     const back = await traffic.sees('execute confidence.sufficient', { action: 'item.flag' })
     console.log(`ready ${ready.toFixed(0)} ms after the broker, first verdict ${back.ms.toFixed(0)} ms later`)
     await expectComplete(it, await traffic.stop())
-    expect(await processor.stop()).toMatchObject({ code: 0 })
+    await endInOrder(processor)
     await it.close()
     await kafka.stop()
   })

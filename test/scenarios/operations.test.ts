@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from '
 import { startKafka } from '../../deploy/local/kafka.ts'
 import { LogLookup } from '../../src/kafka/lookup.ts'
 import { Scene } from '../brokers/support/kafka-scene.ts'
-import { endProcesses, runCli } from './support/cli.ts'
+import { endInOrder, endProcesses, runCli } from './support/cli.ts'
 import { deploy, event, many, policyText } from './support/deployment.ts'
 import type { Deployment } from './support/deployment.ts'
 import type { ProcessorProcess } from './support/processor.ts'
@@ -50,7 +50,7 @@ describe('handing over', () => {
     console.log(`SIGTERM to exit ${ended.ms.toFixed(0)} ms; then all partitions decided within ${gap.toFixed(0)} ms`)
     expect(gap).toBeLessThan(3000)
     await expectComplete(await traffic.stop())
-    expect(await second.stop()).toMatchObject({ code: 0 })
+    await endInOrder(second)
   })
 
   test('kill -9 in the middle of traffic: a restart under the same slot goes on where it was', async () => {
@@ -63,7 +63,7 @@ describe('handing over', () => {
     await second.untilReady()
     await traffic.sees('execute confidence.sufficient')
     await expectComplete(await traffic.stop())
-    expect(await second.stop()).toMatchObject({ code: 0 })
+    await endInOrder(second)
   })
 
   test('one of two is killed with -9: the other has all partitions after the session time-out', async () => {
@@ -77,7 +77,7 @@ describe('handing over', () => {
     console.log(`after kill -9 of one of two, all partitions decided within ${gap.toFixed(0)} ms`)
     expect(gap).toBeLessThan(15_000)
     await expectComplete(await traffic.stop())
-    expect(await second.stop()).toMatchObject({ code: 0 })
+    await endInOrder(second)
   })
 
   test('two processes with one slot: one goes on, the other says why it ends', async () => {
@@ -93,7 +93,7 @@ describe('handing over', () => {
     await traffic.sees('execute confidence.sufficient')
     await expectComplete(await traffic.stop())
     expect(winner.hasEnded()).toBe(false)
-    expect(await winner.stop()).toMatchObject({ code: 0 })
+    await endInOrder(winner)
   })
 
   test('a backlog is worked off by many processes that come and go', async () => {
@@ -104,12 +104,12 @@ describe('handing over', () => {
       () => backlog.filter((one) => it.answers.find(one) !== undefined).length > 200,
       20_000,
     )
-    expect(await running[0]!.stop()).toMatchObject({ code: 0 })
+    await endInOrder(running[0]!)
     await running[1]!.stop('SIGKILL')
     running.push(it.start({ SLUICE_SLOT: 'four', SLUICE_BATCH_RECORDS: '20' }))
     await it.answers.all(backlog, 40_000)
     await expectComplete(backlog)
-    for (const one of running.slice(2)) expect(await one.stop()).toMatchObject({ code: 0 })
+    for (const one of running.slice(2)) await endInOrder(one)
   })
 })
 
@@ -152,7 +152,7 @@ describe('the policy file of a running process', () => {
     expect(await processor.metric('policy_reloads_total', { result: 'ok' })).toBe(1)
     expect(await processor.metric('policy_info', { version: '2' })).toBe(1)
     expect(await publishedPolicies()).toEqual(expect.arrayContaining(verdicts.map(({ policy }) => policy.digest)))
-    expect(await processor.stop()).toMatchObject({ code: 0 })
+    await endInOrder(processor)
   })
 
   test('a bad one leaves the old in force, and the log and a metric say so', async () => {
@@ -175,7 +175,7 @@ describe('the policy file of a running process', () => {
       'the next good one is taken',
       async () => (await processor.metric('policy_info', { version: '5' })) === 1,
     )
-    expect(await processor.stop()).toMatchObject({ code: 0 })
+    await endInOrder(processor)
   })
 
   test('a bad one at the start is refused, every mistake with its place', async () => {

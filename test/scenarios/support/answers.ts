@@ -53,18 +53,18 @@ export class Answers {
   }
 
   /** The answer to the record at this position. */
-  async of(position: string, withinMs = 15_000): Promise<Answer> {
+  async of(position: string, withinMs = 30_000): Promise<Answer> {
     return await until(`${position} is answered`, () => this.find(position), withinMs)
   }
 
   /** The verdict on it; rejects when it is a dead letter. */
-  async verdict(position: string, withinMs = 15_000): Promise<Verdict> {
+  async verdict(position: string, withinMs = 30_000): Promise<Verdict> {
     const answer = await this.of(position, withinMs)
     if (answer.kind === 'verdict') return answer.verdict
     throw new Error(`${position} is a dead letter: ${answer.code}`)
   }
 
-  async all(positions: readonly string[], withinMs = 15_000): Promise<readonly Answer[]> {
+  async all(positions: readonly string[], withinMs = 30_000): Promise<readonly Answer[]> {
     const missing = (): readonly string[] => positions.filter((it) => this.find(it) === undefined)
     const answered = async () => missing().length === 0
     await until(`all of ${positions.length} are answered`, answered, withinMs).catch((error: unknown) => {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { expect } from 'vitest'
 import { until } from './until.ts'
 
 export const ROOT = join(import.meta.dirname, '..', '..', '..')
@@ -72,6 +73,13 @@ export function startCli(args: readonly string[], env: Readonly<Record<string, s
   }
   running.add(started)
   return started
+}
+
+/** SIGTERM, upon which it must end in order: with 0 and no word on stderr. */
+export async function endInOrder(it: CliProcess, signal: NodeJS.Signals = 'SIGTERM'): Promise<Ended> {
+  const ended = await it.stop(signal)
+  expect({ code: ended.code, stderr: it.stderr() }).toEqual({ code: 0, stderr: '' })
+  return ended
 }
 
 /** Runs a command to its end. */

@@ -44,7 +44,7 @@ export function startTraffic(it: Deployment, more: readonly Partial<ModelOutput>
     })?.position
   return {
     sent: () => sent.map(({ position }) => position),
-    sees: async (answer, { action, withinMs = 15_000 } = {}) => {
+    sees: async (answer, { action, withinMs = 30_000 } = {}) => {
       const began = performance.now()
       const from = sent.length
       const what = `an event ${action === undefined ? '' : `to ${action} `}is answered with ${answer}`
