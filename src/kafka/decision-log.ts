@@ -26,6 +26,7 @@ export function openDecisionLog(options: DecisionLogOptions): KafkaDecisionLog {
   const log = new Log({ ...DEFAULTS, ...options })
   return {
     acquire: (signal) => log.acquire(signal),
+    confirm: (assignment) => log.confirm(assignment),
     poll: (assignment, maxRecords, waitMs) => log.poll(assignment, maxRecords, waitMs),
     putBack: (assignment, batch, delayMs) => log.putBack(assignment, batch, delayMs),
     commit: (outputs, offsets, assignment) => log.commit(outputs, offsets, assignment),
@@ -88,6 +89,16 @@ class Log {
         this.#status({ kind: 'waiting', text: messageOf(error), code: codeOf(error) })
       }
     }
+  }
+
+  async confirm(assignment: Assignment): Promise<boolean> {
+    try {
+      if (this.#heldBy(assignment) !== null) await this.#membership.confirm()
+    } catch (error) {
+      this.#membership.heed(error)
+      if (this.#held?.assignment === assignment) this.#endHeld('not confirmed')
+    }
+    return this.#heldBy(assignment) !== null
   }
 
   async poll(assignment: Assignment, maxRecords: number, waitMs: number): Promise<readonly PartitionBatch[]> {

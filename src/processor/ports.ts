@@ -71,6 +71,11 @@ export type DecisionLog = {
    */
   readonly acquire: (signal: AbortSignal) => Promise<Assignment>
   /**
+   * Whether the group still has us where the assignment says, asked of it now; where not, the assignment has ended. Who
+   * takes the state over and is confirmed after that did so before any later owner.
+   */
+  readonly confirm: (assignment: Assignment) => Promise<boolean>
+  /**
    * The next records in order, at most `maxRecords` over all partitions, each partition at most once. Waits up to
    * `waitMs` for the first; empty when none came or the assignment ended.
    */
@@ -137,7 +142,10 @@ export type StateStore = {
     positions: ReadonlyMap<number, Position>,
     longestWindowMs: number,
   ) => Promise<{ readonly kind: 'owned'; readonly tokens: ReadonlyMap<number, number> } | StateRefusal>
-  /** Counts and reads, once per offset for ever: a repeated offset gets its recorded observation. One round trip. */
+  /**
+   * Counts and reads, once per offset for ever: a repeated offset gets its recorded observation. One round trip; none
+   * without ranges, unless state is to be told what it missed while it was away.
+   */
   readonly observe: (
     ranges: readonly ObserveRange[],
     duplicatesMs: number,

@@ -50,14 +50,18 @@ async function acquireLog({ log }: Processor, signal: AbortSignal): Promise<Assi
 
 /**
  * Takes the partitions' state over. While Redis is away the lease has no tokens: observe is then refused as
- * unavailable and decisions go on without state, until Redis is back and ownership can be taken.
+ * unavailable and decisions go on without state, until Redis is back and ownership can be taken. The group is asked once
+ * more after that: who slept since the log was acquired would else take the state from a successor, and observe what
+ * that one has committed.
  */
 async function takeState(processor: Processor, assignment: Assignment, signal: AbortSignal): Promise<Lease | null> {
-  const { state, observer, rulebook } = processor
+  const { log, state, observer, rulebook } = processor
   if (signal.aborted || assignment.ended.aborted) return null
   const committed = new Map([...assignment.positions].map(([partition, { start }]) => [partition, start]))
   const answer = await state.acquire(assignment.positions, rulebook.current().policy.longestWindowMs)
-  if (answer.kind === 'owned') return { assignment, tokens: answer.tokens, committed }
+  if (answer.kind === 'owned') {
+    return (await log.confirm(assignment)) ? { assignment, tokens: answer.tokens, committed } : null
+  }
   observer.refused(answer)
   return { assignment, tokens: new Map(), committed }
 }
@@ -104,11 +108,18 @@ type Begun =
 async function begin(processor: Processor, lease: Lease): Promise<Begun> {
   const { log, pace, rulebook } = processor
   const polled = await log.poll(lease.assignment, pace.maxRecords, pace.pollMs)
-  if (polled.length === 0) return { kind: 'nothing' }
+  if (polled.length === 0) return await idle(processor)
   const putBack = (held: PartitionBatch): void => log.putBack(lease.assignment, held, pace.holdMs)
   const answer = await observeBatch(polled, lease, rulebook.current(), putBack, processor)
   if (answer.kind === 'fenced') return await fenced(processor, answer.refusal)
   return { kind: 'observed', batch: answer.batch, isFull: countOf(polled) >= pace.maxRecords }
+}
+
+/** Nothing new comes, but state may have been away, and what it missed then others should know of. */
+async function idle(processor: Processor): Promise<Begun> {
+  const { duplicatesMs, longestWindowMs } = processor.rulebook.current().policy
+  const answer = await processor.state.observe([], duplicatesMs, longestWindowMs)
+  return answer.kind === 'fenced' ? await fenced(processor, answer) : { kind: 'nothing' }
 }
 
 const countOf = (polled: readonly PartitionBatch[]): number => polled.reduce((sum, it) => sum + it.records.length, 0)

@@ -86,6 +86,27 @@ describe('fencing', () => {
     await stage.expectAll(to, 2, 40)
   })
 
+  test('a zombie that asks learns that it is one, and a living process that it is not', async () => {
+    const { input, group } = await stage.play(2, 40)
+    const times = { heartbeatMs: 400, sessionTimeoutMs: 1_500 }
+    const zombie = stage.scene.log({ input, group, slot: 'zombie', brokers: stage.proxy.brokers, ...times })
+    const old = await zombie.acquire(never)
+    expect(await zombie.confirm(old)).toBe(true)
+    const heartbeat = stage.proxy.hold('Heartbeat')
+    await heartbeat.arrived
+    const living = stage.scene.log({ input, group, slot: 'living' })
+    const assignment = await eventually(async () => {
+      const acquired = await living.acquire(within(8_000))
+      if (acquired.positions.size < 2) throw new Error('not all partitions yet')
+      return acquired
+    })
+    expect([await living.confirm(assignment), assignment.ended.aborted]).toEqual([true, false])
+    expect(await living.confirm(old)).toBe(false)
+    const asked = zombie.confirm(old)
+    heartbeat.release()
+    expect([await asked, old.ended.aborted]).toEqual([false, true])
+  })
+
   test('of two processes with one slot the later one works and the earlier one ends with a clear message', async () => {
     const { input, to, group, slot } = await stage.play(1, 40)
     const first = stage.scene.log({ input, group, slot })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { runProcessor } from '../../src/processor/run.ts'
 import { NOW, sampleOrder, samplePolicy } from '../decision/samples.ts'
+import { inquiryAt } from '../conformance/state-caller.ts'
 import type { CommitFault } from '../twins/decision-log.ts'
 import { BAD, bytesOf, codeOf, flow, recomputed, TOPIC, UNWRITABLE, verdictOf, visibleIds, WAIT } from './flow.ts'
 
@@ -143,6 +144,31 @@ describe('state', () => {
       'event.duplicate',
       `${TOPIC}:0:0`,
     ])
+  })
+})
+
+describe('while nothing new comes', () => {
+  test('state is told what it missed, by who has no token yet too', async () => {
+    const it = flow({ partitions: 2 })
+    it.log.append(1, bytesOf({ id: 'r-0', action: 'refund' }))
+    const stop = new AbortController()
+    const running = runProcessor(it.processor, stop.signal)
+    await expect.poll(() => it.log.committed.get(1)).toBe(1)
+    it.state.reach = 'away'
+    it.log.endAssignment()
+    it.log.append(1, bytesOf({ id: 'r-1', action: 'refund' }))
+    await expect.poll(() => it.log.committed.get(1)).toBe(2)
+    expect(it.state.backlogEvents).toBeGreaterThan(0)
+    it.state.reach = 'there'
+    await expect.poll(() => it.state.backlogEvents).toBe(0)
+    stop.abort()
+    await running
+    const next = await it.state.acquire(new Map([[1, { start: 2, committed: 2 }]]), 1000)
+    const token = next.kind === 'owned' ? next.tokens.get(1)! : 0
+    const range = { partition: 1, token, from: 2, next: 3, committed: 2, inquiries: [inquiryAt(2)] }
+    expect(await it.state.observe([range], 1000, 1000)).toMatchObject({
+      observations: new Map([[1, new Map([[2, expect.objectContaining({ lost: false })]])]]),
+    })
   })
 })
 

@@ -17,6 +17,10 @@ export type MemoryLog = DecisionLog & {
   readonly committed: ReadonlyMap<number, number>
   readonly failNext: (...faults: readonly (CommitFault | null)[]) => void
   readonly endAssignment: () => void
+  /** The group moves on, and the process has not heard of it: it polls on, and its commits are refused. */
+  readonly depose: () => void
+  /** What another process has committed. */
+  readonly commitAs: (offsets: ReadonlyMap<number, number>) => void
 }
 
 type Live = { readonly assignment: Assignment; readonly end: AbortController; readonly positions: Map<number, number> }
@@ -27,6 +31,7 @@ export function memoryLog(topic: string, partitions: number): MemoryLog {
   const committed = new Map<number, number>()
   const faults: (CommitFault | null)[] = []
   let generation = 0
+  let isDeposed = false
   let live: Live | null = null
   let held: { batch: PartitionBatch; until: number }[] = []
 
@@ -49,6 +54,7 @@ export function memoryLog(topic: string, partitions: number): MemoryLog {
     signal.throwIfAborted()
     live?.end.abort()
     held = []
+    isDeposed = false
     const end = new AbortController()
     const starts = inputs.map((_, partition) => {
       const at = committed.get(partition)
@@ -95,6 +101,7 @@ export function memoryLog(topic: string, partitions: number): MemoryLog {
     assignment: Assignment,
   ): Promise<CommitResult> => {
     await new Promise((resolve) => setImmediate(resolve))
+    if (isDeposed) live?.end.abort()
     if (live === null || live.assignment !== assignment || assignment.ended.aborted) {
       return { kind: 'discarded', reason: 'an old generation', code: 'ILLEGAL_GENERATION' }
     }
@@ -108,8 +115,14 @@ export function memoryLog(topic: string, partitions: number): MemoryLog {
     return { kind: 'discarded', reason: fault, code: 'INJECTED' }
   }
 
+  const confirm = async (assignment: Assignment): Promise<boolean> => {
+    if (isDeposed) live?.end.abort()
+    return live?.assignment === assignment && !assignment.ended.aborted
+  }
+
   return {
     acquire,
+    confirm,
     poll,
     commit,
     append,
@@ -119,5 +132,9 @@ export function memoryLog(topic: string, partitions: number): MemoryLog {
     close: async () => live?.end.abort(),
     failNext: (...next) => void faults.push(...next),
     endAssignment: () => live?.end.abort(),
+    depose: () => void (isDeposed = true),
+    commitAs: (offsets) => {
+      for (const [partition, next] of offsets) committed.set(partition, next)
+    },
   }
 }

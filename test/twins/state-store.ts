@@ -74,6 +74,11 @@ export class StateStoreTwin implements StateStore {
     this.#reach = reach
   }
 
+  /** Events and runs remembered and not yet told. */
+  get backlogEvents(): number {
+    return [...this.#backlog.values()].flat().reduce((sum, it) => sum + it.inquiries.length + 1, 0)
+  }
+
   /** Forgets everything, as a Redis that was flushed has. */
   flush(): void {
     for (const map of [this.#partitions, this.#counters, this.#events, this.#context]) map.clear()
