@@ -136,7 +136,8 @@ function summary(
     '',
     deeds.join(', '),
     `${result.events} events: ${result.lost} lost, ${result.doubled} doubled, ${result.changed} changed, ` +
-      `${result.doubleExecutes} action keys executed twice, counter drift ${result.drift}`,
+      `${result.doubleExecutes} action keys executed twice, counter drift ${result.drift}, ` +
+      `${result.degraded} decided without state`,
     `routes: ${Object.entries(result.outputs)
       .map(([topic, count]) => `${topic} ${count}`)
       .join(', ')}`,
