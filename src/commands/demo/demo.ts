@@ -50,8 +50,8 @@ export async function demo(options: DemoOptions): Promise<number> {
   const parts = await startParts({ stack, folder, config, options, tally, open, signal: interrupt.signal })
   if (parts === null) return 1
   printAddresses(stack, parts.http, folder)
-  await writeStackFile(stack, parts.http)
-  open.defer(removeStackFile)
+  if (await writeStackFile(stack, parts.http)) open.defer(() => removeStackFile())
+  else console.log('Another `npm start` runs in this folder, and `npx sluice` here goes on speaking to that one.\n')
   const complete = await untilDone(options, tally, parts, interrupt.signal)
   for (const line of ['', ...tally.summary()]) console.log(line)
   return complete && tally.repeated === 0 ? 0 : 1
