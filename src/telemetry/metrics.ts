@@ -160,14 +160,23 @@ function policyGauge(meter: Meter): Metrics['watchPolicy'] {
   return (next) => (read = next)
 }
 
+const NO_SPANS: SpanCounts = {
+  exported: 0,
+  queued: 0,
+  droppedQueueFull: 0,
+  droppedOverRate: 0,
+  droppedExportFailed: 0,
+}
+
 function spanCounters(meter: Meter): Metrics['watchSpans'] {
-  let read: () => SpanCounts = () => ({ exported: 0, queued: 0, droppedQueueFull: 0, droppedExportFailed: 0 })
+  let read: () => SpanCounts = () => NO_SPANS
   const counter = (name: string, description: string, observe: (result: ObservableResult) => void): void =>
     meter.createObservableCounter(name, { description, unit: '{span}' }).addCallback(observe)
   counter(METRICS.spansExported, 'Spans the collector took', (result) => result.observe(read().exported))
   counter(METRICS.spansDropped, 'Spans lost, by reason', (result) => {
-    const { droppedQueueFull, droppedExportFailed } = read()
+    const { droppedQueueFull, droppedOverRate, droppedExportFailed } = read()
     result.observe(droppedQueueFull, { reason: 'queue_full' })
+    result.observe(droppedOverRate, { reason: 'over_rate' })
     result.observe(droppedExportFailed, { reason: 'export_failed' })
   })
   meter

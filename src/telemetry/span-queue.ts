@@ -9,6 +9,8 @@ export type SpanCounts = {
   readonly queued: number
   /** Never offered to the exporter, because the queue was full. */
   readonly droppedQueueFull: number
+  /** Never made, because more decisions were sampled than are traced in a second. */
+  readonly droppedOverRate: number
   /** Given to the exporter, which failed or ran out of time. */
   readonly droppedExportFailed: number
 }
@@ -18,6 +20,8 @@ export type SpanQueue = {
   /** Whether so many more spans fit. What does not fit counts as dropped, so ask only for what would be offered. */
   readonly admits: (spans: number) => boolean
   readonly offer: (span: ReadableSpan) => void
+  /** Counts spans that were not made. */
+  readonly pass: (spans: number) => void
   readonly counts: () => SpanCounts
   readonly flush: () => Promise<void>
   /** Exports what is left for as long as `graceMs`; never rejects. */
@@ -48,6 +52,7 @@ export function createSpanQueue(exporter: SpanExporter, options: SpanQueueOption
   })
   let offered = 0
   let droppedQueueFull = 0
+  let droppedOverRate = 0
   let closed = false
   const queued = (): number => offered - counting.taken
   return {
@@ -60,10 +65,12 @@ export function createSpanQueue(exporter: SpanExporter, options: SpanQueueOption
       offered += 1
       processor.onEnd(span)
     },
+    pass: (spans) => void (droppedOverRate += spans),
     counts: () => ({
       exported: counting.exported,
       queued: queued(),
       droppedQueueFull,
+      droppedOverRate,
       droppedExportFailed: counting.failed,
     }),
     flush: () => processor.forceFlush(),

@@ -9,6 +9,7 @@ import type { SpanFacts, SpanOrigin } from './finished-span.ts'
 import { DECISION, ERROR_TYPE, MESSAGING, SPANS, SYSTEM } from './names.ts'
 import type { OutputTopics } from './names.ts'
 import type { SpanQueue } from './span-queue.ts'
+import { TraceBudget } from './trace-budget.ts'
 import { childSpanIds, parentOf, positionOf } from './trace-link.ts'
 
 export type SpanParts = {
@@ -20,6 +21,9 @@ export type SpanParts = {
 
 /** So many links a batch span carries at the most; the rest are counted in its `droppedLinksCount`. */
 const BATCH_LINKS = 64
+/** Decisions traced a second and at once. At 2,000 spans a second tracing takes some hundredths of a core. */
+const TRACED_PER_SECOND = 500
+const TRACED_AT_ONCE = 1000
 const VERDICT_SPANS = 4
 const DEAD_LETTER_SPANS = 2
 const BATCH_SPANS = 2
@@ -33,9 +37,11 @@ const CODES_LISTED = 32
  */
 export function spanObserver(parts: SpanParts): Pick<Observer, 'committed'> {
   const ids = new RandomIdGenerator()
+  const budget = new TraceBudget(TRACED_PER_SECOND, TRACED_AT_ONCE)
   return {
     committed: (decided, times) => {
-      const sampled = decided.filter(({ link }) => link.sampled)
+      budget.refill(times.committed)
+      const sampled = decided.filter((one) => one.link.sampled && isAffordable(one, budget, parts.queue))
       const [first] = sampled
       if (first === undefined) return
       const batch = batchContexts(ids)
@@ -43,6 +49,12 @@ export function spanObserver(parts: SpanParts): Pick<Observer, 'committed'> {
       if (parts.queue.admits(BATCH_SPANS)) offerBatch(sampled, first.record.topic, decided.length, times, batch, parts)
     },
   }
+}
+
+function isAffordable(one: Decided, budget: TraceBudget, queue: SpanQueue): boolean {
+  if (budget.take()) return true
+  queue.pass(one.kind === 'verdict' ? VERDICT_SPANS : DEAD_LETTER_SPANS)
+  return false
 }
 
 type BatchContexts = { readonly poll: SpanContext; readonly commit: SpanContext }

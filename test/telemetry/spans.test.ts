@@ -207,3 +207,15 @@ test('times keep their microseconds and never run backwards', () => {
   expect(hrTime(1_795_478_399_999.9998)).toEqual([1_795_478_400, 0])
   expect(hrTime(0)).toEqual([0, 0])
 })
+
+test('beyond what is traced a second, decisions leave no span and are counted', async () => {
+  const { observer, queue, finished } = spanBench()
+  const batch = Array.from({ length: 1200 }, (_, offset) => {
+    const record = recordAt(offset)
+    return decided(tracer, record, verdictOn(record, 'review'))
+  })
+  observer.committed(batch, TIMES)
+  const traces = new Set((await finished()).filter(({ kind }) => kind === SpanKind.CONSUMER))
+  expect(traces.size).toBe(1000)
+  expect(queue.counts().droppedOverRate).toBe(200 * 4)
+})
