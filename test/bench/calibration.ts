@@ -1,0 +1,50 @@
+/** The acceptance table of certification: how often thresholds chosen from 5,000 labels break what they promise. */
+import { parseArgs } from 'node:util'
+import { accept, BROKEN_MAX, DRAWS, type Acceptance, type Tally } from '../calibration/acceptance.ts'
+import { SERIES, seriesOf } from '../calibration/series.ts'
+
+const { values } = parseArgs({
+  options: { only: { type: 'string', default: '' }, draws: { type: 'string', default: String(DRAWS) } },
+})
+const draws = Number(values.draws)
+const risks = [0.01, 0.05, 0.1]
+
+type Row = { readonly name: string; readonly risk: number; readonly result: Acceptance }
+
+const cell = ({ broken, coverage }: Tally): string =>
+  `${String(broken).padStart(4)} ${(100 * coverage).toFixed(1).padStart(6)} %`
+const line = ({ name, risk, result }: Row): string =>
+  `${name.padEnd(44)} ${String(100 * risk).padStart(3)} %  ${cell(result.certified)}   ${cell(result.reference)}   ` +
+  `${cell(result.rawScore)}   ${cell(result.isotonicMean)}   ${(100 * result.oracle).toFixed(1).padStart(6)} %`
+
+console.log(`Broken promises among ${draws} draws of 5,000 labels with replacement, and the mean share executed.`)
+console.log(`${''.padEnd(52)}certified       reference       raw score       isotonic mean    oracle`)
+const rows: Row[] = []
+for (const [name] of SERIES.filter(([name]) => name.includes(values.only)))
+  for (const risk of risks) {
+    const row = { name, risk, result: accept(seriesOf(name).sample, risk, 1, draws) }
+    rows.push(row)
+    console.log(line(row))
+  }
+
+/** Series in which a gate is worth having. */
+const usable = rows.filter(({ result }) => result.oracle >= 0.05)
+const mean = (values: readonly number[]): number => values.reduce((sum, it) => sum + it, 0) / values.length
+console.log('\nMean over series of which at least 5 % could be executed if all labels were known:')
+for (const risk of risks) {
+  const of = usable.filter((row) => row.risk === risk).map(({ result }) => result)
+  const brokenOf = (pick: (result: Acceptance) => Tally) =>
+    `${((100 * mean(of.map((it) => pick(it).broken))) / draws).toFixed(1)} %`
+  const share = mean(of.map(({ certified, oracle }) => certified.coverage / oracle))
+  console.log(
+    `${String(100 * risk).padStart(3)} %: broken by certified ${brokenOf((it) => it.certified)}, raw score ` +
+      `${brokenOf((it) => it.rawScore)}, isotonic mean ${brokenOf((it) => it.isotonicMean)}; ` +
+      `certified executes ${(100 * share).toFixed(0)} % of what could be executed`,
+  )
+}
+const worst = Math.max(...rows.map(({ result }) => result.certified.broken))
+const kept = rows.every(({ result }) => result.certified.coverage >= 0.95 * result.reference.coverage)
+console.log(
+  `\nat most ${BROKEN_MAX} broken of ${DRAWS}: worst ${worst}; coverage at least 0.95 of the reference: ${kept}`,
+)
+process.exitCode = worst <= BROKEN_MAX && kept ? 0 : 1
