@@ -6,8 +6,8 @@ export type Moment = number | Date
 
 /**
  * What a model proposes to do, as schemas/model-output.avsc has it, where everything with a default may be left out.
- * `id` defaults to a random UUID: give one of your own wherever the same proposal may be sent twice, since the id is
- * what makes the second one harmless. `time` defaults to now.
+ * `id` defaults to a random UUID and `time` to now: give both yourself wherever the same proposal may be sent twice. The
+ * id makes the second one harmless if all else is the same, the time too; else it goes to review (`event.conflict`).
  */
 export type ModelOutputInput = {
   readonly id?: string
