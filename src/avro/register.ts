@@ -25,7 +25,8 @@ export class RegistrationFailed extends Error {
 
 /**
  * Sets the compatibility level of each topic's subject and registers our schema under it. Harmless to repeat. Rejects
- * with RegistrationFailed after having tried all. `timeoutMs`: of each request.
+ * with RegistrationFailed after having tried all, or at once where the registry itself fails. `timeoutMs`: of each
+ * request.
  */
 export async function registerAll(
   address: RegistryAddress,
@@ -63,6 +64,10 @@ class Registration {
     const path = `/config/${encodeURIComponent(subject)}`
     // Before the schema, so that there is no moment in which an incompatible one gets in.
     const level = await this.http.send('PUT', path, { compatibility: COMPATIBILITY_LEVEL })
+    if (level.kind === 'failed') {
+      const why = `schemas cannot be registered at ${this.http.url} (SCHEMA_REGISTRY_URL): ${level.reason}`
+      throw new RegistrationFailed([why])
+    }
     if (level.kind !== 'ok') {
       return `\`${subject}\`: its compatibility level cannot be set at ${this.http.url}: ${reasonOf(level)}`
     }
