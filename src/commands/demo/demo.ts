@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { styleText } from 'node:util'
 import { openStack, type Stack, type StackKind } from '../../../deploy/local/stack.ts'
+import { StackError } from '../../../deploy/local/stack-error.ts'
 import { removeStackFile, writeStackFile } from '../../../deploy/local/stack-file.ts'
 import { createRecords } from '../../avro/records.ts'
 import { openRegistry } from '../../avro/registry.ts'
@@ -41,9 +42,9 @@ const SAID_LINES = 20
 export async function demo(options: DemoOptions): Promise<number> {
   using interrupt = untilInterrupted()
   await using open = new AsyncDisposableStack()
+  const folder = await runFolder()
   const stack = await openStack({ log: console.log, ...(options.stack !== undefined && { kind: options.stack }) })
   open.defer(() => stack.close())
-  const folder = await runFolder()
   const config = readConfig(undefined, demoEnv(stack, folder, 'sluice'))
   await setUp(config, (line) => console.log(`  ${line}`))
   const tally = new Tally()
@@ -59,9 +60,13 @@ export async function demo(options: DemoOptions): Promise<number> {
 
 /** Logs and the schema cache of this run; the registry of a local stack forgets its ids with each run. */
 async function runFolder(): Promise<string> {
-  await mkdir(join(ROOT, '.sluice'), { recursive: true })
-  const folder = await mkdtemp(join(ROOT, '.sluice', 'run-'))
-  return folder
+  const parent = join(ROOT, '.sluice')
+  try {
+    await mkdir(parent, { recursive: true })
+    return await mkdtemp(join(parent, 'run-'))
+  } catch (error) {
+    throw new StackError(`logs go to ${parent}, which cannot be written: ${String(error)}; use a copy that is yours`)
+  }
 }
 
 const demoEnv = (stack: Stack, folder: string, service: string): NodeJS.ProcessEnv => ({
