@@ -80,6 +80,7 @@ export function claimOf(inquiry: Inquiry, facts: Facts): Inquiry | null {
   const counters = inquiry.counters.filter(({ count }) => count === 'executions')
   if (counters.length === 0) return null
   const exemptions = exemptionsOf(facts)
+  if (exemptions.size === 0) return { ...inquiry, counters }
   return { ...inquiry, counters: counters.map((it) => (exemptions.has(it.limit) ? { ...it, max: UNLIMITED } : it)) }
 }
 
