@@ -1,16 +1,20 @@
 import { fork } from 'node:child_process'
+import type { StdioOptions } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Deployment, Scene } from './scene.ts'
 import type { Drained, Task } from './meter.ts'
 
 const WORKER = join(import.meta.dirname, 'worker.ts')
+/** What a process of ours prints goes to our stderr, since stdout is the report's. */
+export const STDIO: StdioOptions = ['ignore', 2, 2, 'ipc']
 
 /** A process of its own drains the deployment's input and tells what it took. */
 async function drainWith({ env }: Deployment, task: Task, execArgv: readonly string[]): Promise<Drained> {
   const child = fork(WORKER, {
     env: { ...env, SLUICE_BATCH_RECORDS: String(task.batch), BENCH_TASK: JSON.stringify(task) },
     execArgv: [...execArgv],
+    stdio: STDIO,
   })
   let drained: Drained | null = null
   child.on('message', (message) => (drained = message as Drained))

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { STDIO } from './drain.ts'
 import type { Deployment } from './scene.ts'
 
 const PRODUCT = join(import.meta.dirname, 'product.ts')
@@ -16,7 +17,7 @@ export type RunningProcessor = {
 type Message = { readonly http?: string; readonly cpuUs?: number }
 
 export async function startProcessor({ env }: Deployment): Promise<RunningProcessor> {
-  const child = fork(PRODUCT, { env })
+  const child = fork(PRODUCT, { env, stdio: STDIO })
   const exited = once(child, 'exit')
   const next = async (): Promise<Message> => ((await once(child, 'message')) as [Message])[0]
   const started = await Promise.race([next(), exited.then(() => null)])
