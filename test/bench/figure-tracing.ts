@@ -31,7 +31,7 @@ export async function tracingFigures(scene: Scene): Promise<readonly Measured[]>
   }
   const ratios = on.map((it, run) => rateOf(it) / (off.map(rateOf)[run] ?? Number.NaN))
   const cpu = on.map((it, run) => cpuPerEvent(it) / (off.map(cpuPerEvent)[run] ?? Number.NaN))
-  const note = `${(sink.spans() / scene.runs).toLocaleString('en')} spans a run came through, the rest was dropped at the queue’s bound`
+  const note = `${(sink.spans() / scene.runs).toLocaleString('en')} spans a run; what is beyond 500 decisions a second is not traced`
   return [
     figure('tracing on to off: events/s', '', ratios, least(0.95), note),
     figure('tracing on to off: CPU/event', '', cpu),
