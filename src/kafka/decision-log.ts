@@ -169,11 +169,18 @@ class Log {
     this.#cluster.partitions(input)
     const place = await this.#membership.place(signal)
     void this.#sweep(place)
-    await this.#fence(signal)
-    const committed = await stableOffsets(this.#cluster, group, input, place.partitions, signal)
+    await this.#telling(OUR_LAST, this.#fence(signal))
+    const asking = stableOffsets(this.#cluster, group, input, place.partitions, signal)
+    const committed = await this.#telling(heldOffsets(group), asking)
     const positions = await this.#positions(committed)
     if (!this.#membership.holds(place)) return null
     return this.#hold(place, positions)
+  }
+
+  /** What is waited for, again and again while it takes longer than usual. */
+  async #telling<T>(what: { readonly text: string; readonly code: string }, work: Promise<T>): Promise<T> {
+    const timer = setInterval(() => this.#status({ kind: 'waiting', ...what }), TELL_MS)
+    return await work.finally(() => clearInterval(timer))
   }
 
   /**
@@ -322,6 +329,26 @@ class Log {
 }
 
 const PRODUCER_FENCED = 90
+/** How often is told of a wait, milliseconds. */
+const TELL_MS = 2_000
+
+const OUR_LAST = {
+  code: 'CONCURRENT_TRANSACTIONS',
+  text: 'waiting for the transaction coordinator: our last transaction has not ended there, or it is not ready yet',
+}
+
+/**
+ * Brokers that all died at once may have forgotten to mark a transaction that they had accepted the end of: 4.3.1 does,
+ * now and then. What is decided again after its abort was visible to nobody.
+ */
+const heldOffsets = (group: string) => ({
+  code: 'UNSTABLE_OFFSET_COMMIT',
+  text:
+    `a transaction that has not ended holds offsets of group ${group}; it ends by its time-out at the latest. ` +
+    'If it outlasts that, the brokers have lost its end: abort it in every partition that ' +
+    '`kafka-transactions.sh find-hanging` names; the events in it are then decided again',
+})
+
 /** How long `close` may take for each of its steps. */
 const CLOSE_MS = 1_500
 /** After how long partitions that were left out are asked for again. */

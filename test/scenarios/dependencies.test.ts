@@ -3,8 +3,18 @@ import type { AddressInfo, Socket } from 'node:net'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest'
 import { startKafka } from '../../deploy/local/kafka.ts'
+import type { LocalKafka } from '../../deploy/local/kafka.ts'
 import { startRedis } from '../../deploy/local/redis.ts'
 import type { LocalRedis } from '../../deploy/local/redis.ts'
+import { stableOffsets } from '../../src/kafka/positions.ts'
+import {
+  addOffsetsToTxn,
+  initProducerId,
+  NEWCOMER,
+  txnOffsetCommit,
+} from '../../src/kafka/wire/messages/transaction.ts'
+import type { Request } from '../../src/kafka/wire/request.ts'
+import { Scene } from '../brokers/support/kafka-scene.ts'
 import { openRegistryProxy } from '../brokers/support/registry-proxy.ts'
 import { inShort } from './support/answers.ts'
 import { endInOrder, endProcesses } from './support/cli.ts'
@@ -285,14 +295,19 @@ describe('the trace collector', () => {
 })
 
 describe('Kafka', () => {
+  let kafka: LocalKafka
+  beforeAll(async () => {
+    kafka = await startKafka()
+  })
+  afterAll(() => kafka.stop())
+
   test('killed and started again on its data: the process stays, says so, and goes on without loss', async () => {
-    const kafka = await startKafka()
     const it = await deploy({ ...stack, brokers: kafka.brokers })
     const processor = it.start()
     await processor.untilReady()
-    const traffic = startTraffic(it, BOTH, 10)
-    await traffic.sees('execute confidence.sufficient')
+    await settle(it, await it.send(many(50)))
     await kafka.kill(1)
+    const traffic = startTraffic(it, BOTH, 10)
     await until('/readyz answers 503', async () => (await processor.health()).status === 503, 20_000)
     const { parts } = await processor.health()
     expect(parts['kafka']?.state).toBe('missing')
@@ -305,6 +320,83 @@ describe('Kafka', () => {
     await expectComplete(it, await traffic.stop())
     await endInOrder(processor)
     await it.close()
-    await kafka.stop()
   })
+
+  /**
+   * All answers are visible, and the transactions that made them so are marked everywhere. A lone broker that is killed
+   * between the answer to EndTxn and the last marker may forget the markers when it returns (4.3.1 wrote CompleteCommit
+   * and none of them, in 4 of 100 kills): no client can mend that, and what it leaves is the next test's subject.
+   */
+  async function settle(it: Deployment, positions: readonly string[]): Promise<void> {
+    await it.answers.all(positions)
+    const scene = new Scene(it.connection.brokers)
+    await stableOffsets(scene.cluster, it.name, it.topics.input, [0, 1], AbortSignal.timeout(10_000))
+    await scene.close()
+  }
+
+  test('halted in the middle of transactions: the process stays, and goes on without loss', async () => {
+    const it = await deploy({ ...stack, brokers: kafka.brokers })
+    const processor = it.start()
+    await processor.untilReady()
+    const traffic = startTraffic(it, BOTH, 5)
+    await traffic.sees('execute confidence.sufficient')
+    const pid = kafka.pids.get(1)!
+    process.kill(pid, 'SIGSTOP')
+    await until('/readyz answers 503', async () => (await processor.health()).status === 503, 20_000)
+    process.kill(pid, 'SIGCONT')
+    await traffic.sees('execute confidence.sufficient', { action: 'item.flag' })
+    expect((await processor.health()).status).toBe(200)
+    await expectComplete(it, await traffic.stop())
+    await endInOrder(processor)
+    await it.close()
+  })
+
+  test('a transaction without an end that holds the offsets: /readyz and the log name it, and what to do', async () => {
+    const it = await deploy(stack)
+    const before = it.start()
+    await before.untilReady()
+    await settle(it, await it.send(many(4)))
+    await endInOrder(before)
+    const scene = new Scene(stack.brokers)
+    const end = await holdOffsets(scene, it)
+    const processor = it.start()
+    await until('it says what it waits for', async () => (await detail(processor)).includes('has not ended'))
+    expect(await detail(processor)).toContain('kafka-transactions.sh')
+    expect(await processor.health()).toMatchObject({ status: 503, parts: { kafka: { state: 'missing' } } })
+    expect(processor.log().some(({ level, message }) => level === 'warn' && message.includes('has not ended'))).toBe(
+      true,
+    )
+    await end()
+    await processor.untilReady()
+    const [after] = await it.send([event()])
+    await expectComplete(it, [after!])
+    await endInOrder(processor)
+    await scene.close()
+    await it.close()
+  })
+
+  const detail = async (processor: ProcessorProcess): Promise<string> =>
+    (await processor.health()).parts['kafka']?.detail ?? ''
+
+  /** Somebody's transaction that commits offsets of the group and stays open. Resolves to what aborts it. */
+  async function holdOffsets({ cluster }: Scene, it: Deployment): Promise<() => Promise<unknown>> {
+    const id = `somebody-${it.name}`
+    const send = async <R>(request: Request<R>): Promise<R> =>
+      cluster.send(await cluster.coordinator('transaction', id), 'transaction', request)
+    const fence = () =>
+      until('the transactional id is ours', async () => {
+        const { code, producer } = await send(initProducerId(id, 60_000, NEWCOMER)).catch(() => ({
+          code: -1,
+          producer: NEWCOMER,
+        }))
+        return code === 0 && producer
+      })
+    const producer = await fence()
+    expect((await send(addOffsetsToTxn(id, producer, it.name))).code).toBe(0)
+    const nobody = { group: it.name, member: '', instance: null, generation: -1 }
+    const commit = txnOffsetCommit(id, producer, nobody, it.topics.input, new Map([[0, 0]]))
+    const answer = await cluster.send(await cluster.coordinator('group', it.name), 'transaction', commit)
+    expect(answer.map(({ code }) => code)).toEqual([0])
+    return fence
+  }
 })
