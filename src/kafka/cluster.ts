@@ -1,7 +1,6 @@
-import type { KafkaConnection } from './connection.ts'
+import type { BrokerConnection, KafkaConnection } from './connection.ts'
 import { KafkaRefusal, NoAnswer, refuse } from './errors.ts'
 import { openConnection } from './inner.ts'
-import type { BrokerConnection } from './inner.ts'
 import { findCoordinator, metadata } from './wire/messages/cluster.ts'
 import type { CoordinatorKind, TopicMetadata } from './wire/messages/cluster.ts'
 import type { Request } from './wire/request.ts'
@@ -146,7 +145,8 @@ export class Cluster {
     const key = `${address} ${lane}`
     const open = this.#connections.get(key)
     if (open !== undefined) return open
-    const opening = openConnection(address, this.#settings, this.#times.connectTimeoutMs)
+    const { connect = openConnection } = this.#settings
+    const opening = connect(address, this.#settings, this.#times.connectTimeoutMs)
     this.#connections.set(key, opening)
     void this.#forgetWhenClosed(key, opening)
     return opening

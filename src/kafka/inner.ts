@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { connect as connectPlain, isIP } from 'node:net'
 import type { Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import type { KafkaConnection } from './connection.ts'
+import type { BrokerConnection, KafkaConnection } from './connection.ts'
 import { KafkaRefusal, messageOf, NoAnswer, refuse } from './errors.ts'
 import { Reader } from './wire/reader.ts'
 import type { Request } from './wire/request.ts'
@@ -103,15 +103,6 @@ export function verifyKafkajs(): void {
     if (!digest.startsWith(expected)) throw new Error(`kafkajs/src/${file} was changed after ${VERSION}; ${advice}`)
   }
   verified = true
-}
-
-export type BrokerConnection = {
-  readonly address: string
-  /** Aborts when the connection is over, whoever ended it. */
-  readonly closed: AbortSignal
-  /** One exchange, one attempt. Rejects with NoAnswer; after a time-out or broken answer the connection is closed. */
-  readonly send: <Response>(request: Request<Response>, timeoutMs: number) => Promise<Response>
-  readonly close: () => void
 }
 
 /** Connects, reads the broker's versions and logs in. Rejects with NoAnswer of kind `connect`, `login` or `timeout`. */
