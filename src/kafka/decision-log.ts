@@ -2,7 +2,7 @@ import assert from 'node:assert'
 import type { Assignment, CommitResult, OutputRecord, PartitionBatch, Position } from '../processor/ports.ts'
 import { Cluster } from './cluster.ts'
 import { endDeadTransactions, transactionalId } from './dead-slots.ts'
-import { codeOf, KafkaRefusal, messageOf, NoAnswer, remedyOf, SlotTaken } from './errors.ts'
+import { codeOf, KafkaRefusal, messageOf, NoAnswer, RecordTooLarge, remedyOf, SlotTaken } from './errors.ts'
 import { DEFAULTS, verifyOptions } from './decision-log-options.ts'
 import type {
   DecisionLogOptions,
@@ -320,7 +320,9 @@ class Log {
     if (remedyOf(problem) === 'fenced') this.#fencedInARow++
     this.#membership.heed(problem)
     this.#endHeld('discarded')
-    return { kind: 'discarded', reason: messageOf(problem), code: codeOf(problem) }
+    const discarded = { kind: 'discarded', reason: messageOf(problem), code: codeOf(problem) } as const
+    if (!(problem instanceof RecordTooLarge)) return discarded
+    return { ...discarded, tooLarge: { topic: problem.topic, partition: problem.partition } }
   }
 
   #status(status: LogStatus): void {

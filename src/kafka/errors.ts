@@ -127,6 +127,18 @@ export class KafkaRefusal extends Error {
   }
 }
 
+/** One record alone is more than its topic takes; it will be refused again however batches are cut. */
+export class RecordTooLarge extends KafkaRefusal {
+  readonly topic: string
+  readonly partition: number
+
+  constructor(where: string, code: number, { topic, partition }: { topic: string; partition: number }) {
+    super(`${where} to ${topic}-${partition}`, code)
+    this.topic = topic
+    this.partition = partition
+  }
+}
+
 /** Throws KafkaRefusal unless `code` is 0. */
 export function refuse(where: string, code: number): void {
   if (code !== 0) throw new KafkaRefusal(where, code)

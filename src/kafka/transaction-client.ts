@@ -1,6 +1,6 @@
 import assert from 'node:assert'
 import type { Cluster } from './cluster.ts'
-import { KafkaRefusal, NoAnswer, refuse, remedyOf } from './errors.ts'
+import { KafkaRefusal, NoAnswer, RecordTooLarge, refuse, remedyOf } from './errors.ts'
 import { Backoff, pause, unlessAborted } from './waiting.ts'
 import type { Seat } from './wire/messages/group.ts'
 import { produce } from './wire/messages/produce.ts'
@@ -25,7 +25,7 @@ export type TransactionSettings = {
   /** After this the coordinator ends a transaction that nobody has. */
   readonly transactionTimeoutMs: number
   readonly requestTimeoutMs: number
-  /** Bytes of one record batch; below max.message.bytes of every output topic. */
+  /** Bytes of one record batch; less where a topic’s max.message.bytes turns out to be less. */
   readonly maxBatchBytes: number
 }
 
@@ -38,6 +38,8 @@ export type Output = Writable & { readonly topic: string; readonly partition: nu
  * - `unknown`: a transaction is under way, or was and did not end well; what became of it only a fence settles.
  */
 export type TransactionState = 'unfenced' | 'ready' | 'unknown'
+
+type StampedBatch = PartitionBytes & { readonly count: number }
 
 type PartitionOutput = { readonly topic: string; readonly partition: number; readonly batches: readonly EncodedBatch[] }
 
@@ -57,6 +59,8 @@ export class TransactionClient {
   readonly #cluster: Cluster
   readonly #settings: TransactionSettings
   readonly #sequences = new Map<string, number>()
+  /** By topic that has refused a batch: half of what it refused, in bytes. */
+  readonly #batchBytes = new Map<string, number>()
   #producer: Producer = NEWCOMER
   #state: TransactionState = 'unfenced'
   #markerWaits = 0
@@ -155,8 +159,9 @@ export class TransactionClient {
     const { maxBatchBytes } = this.#settings
     const pieces: PartitionOutput[] = []
     for (const [topic, ofTopic] of Map.groupBy(outputs, (output) => output.topic)) {
+      const limit = this.#batchBytes.get(topic) ?? maxBatchBytes
       for (const [partition, records] of Map.groupBy(ofTopic, (output) => output.partition)) {
-        pieces.push({ topic, partition, batches: encodeBatches(records, maxBatchBytes, true) })
+        pieces.push({ topic, partition, batches: encodeBatches(records, limit, true) })
       }
     }
     return pieces
@@ -199,7 +204,8 @@ export class TransactionClient {
       const stamped = pieces.flatMap(({ topic, partition, batches }) => {
         const batch = batches[round]
         if (batch === undefined) return []
-        return [{ topic, partition, batch: stamp(batch, producer, this.#sequence(topic, partition, batch.count)) }]
+        const { count } = batch
+        return [{ topic, partition, count, batch: stamp(batch, producer, this.#sequence(topic, partition, count)) }]
       })
       const byLeader = Map.groupBy(stamped, ({ topic, partition }) => this.#leader(topic, partition))
       await Promise.all([...byLeader].map(([node, batches]) => this.#send(node, batches)))
@@ -220,11 +226,26 @@ export class TransactionClient {
     return node
   }
 
-  async #send(node: number, batches: readonly PartitionBytes[]): Promise<void> {
+  async #send(node: number, batches: readonly StampedBatch[]): Promise<void> {
     const { transactionalId, requestTimeoutMs } = this.#settings
     const request = produce(transactionalId, requestTimeoutMs, batches)
     const codes = await this.#cluster.send(node, 'transaction', request)
+    this.#learnSizes(request.apiName, codes, batches)
     refuse(request.apiName, worstOf(request.apiName, codes, batches))
+  }
+
+  /**
+   * A topic counts max.message.bytes by batch, and need not tell us what it is. So after a refusal its batches are cut in
+   * half, again and again, until they are taken or a single record is what it refuses.
+   */
+  #learnSizes(apiName: string, codes: PartitionCodes, batches: readonly StampedBatch[]): void {
+    for (const { topic, partition, code } of codes) {
+      if (!TOO_LARGE.has(code)) continue
+      const refused = batches.find((it) => it.topic === topic && it.partition === partition)
+      if (refused === undefined) continue
+      if (refused.count === 1) throw new RecordTooLarge(apiName, code, { topic, partition })
+      this.#batchBytes.set(topic, Math.floor(refused.batch.length / 2))
+    }
   }
 
   async #commitOffsets(offsets: ReadonlyMap<number, number>, seat: Seat, producer: Producer): Promise<void> {
@@ -241,6 +262,8 @@ export class TransactionClient {
   }
 }
 
+/** MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE. */
+const TOO_LARGE: ReadonlySet<number> = new Set([10, 18])
 const LEADER_NOT_AVAILABLE = 5
 const CONCURRENT_TRANSACTIONS = 51
 const OPERATION_NOT_ATTEMPTED = 55

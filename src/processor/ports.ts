@@ -55,10 +55,18 @@ export type Assignment = {
   readonly ended: AbortSignal
 }
 
-/** `discarded`: nothing of it is or will be visible, or it is unknown; acquire again, which settles it. */
+/**
+ * `discarded`: nothing of it is or will be visible, or it is unknown; acquire again, which settles it. `tooLarge`: one of
+ * the outputs to this partition is more than its topic takes, and will be again.
+ */
 export type CommitResult =
   | { readonly kind: 'committed' }
-  | { readonly kind: 'discarded'; readonly reason: string; readonly code: string }
+  | {
+      readonly kind: 'discarded'
+      readonly reason: string
+      readonly code: string
+      readonly tooLarge?: { readonly topic: string; readonly partition: number }
+    }
 
 /**
  * The input log and the verdict topics behind one port. There is no begin, send or abort: abort-and-go-on is the

@@ -3,6 +3,7 @@ import { decodeBatches, finalFault } from './decode.ts'
 import type { DecodedRun, Patience } from './decode.ts'
 import { deadLetterRecord, rulebookRecords, verdictRecord } from './emit.ts'
 import type { Outlets } from './emit.ts'
+import type { VerdictSizes } from './verdict-sizes.ts'
 import type { Fault } from './fault.ts'
 import { judge } from './judge.ts'
 import type { Lease } from './lease.ts'
@@ -29,6 +30,9 @@ export type Steps = ObserveParts & {
   readonly tracer: Tracer
   readonly outlets: Outlets
 }
+
+/** The steps, and what this process has learned of its outlets. */
+export type LearnedSteps = Steps & { readonly sizes: VerdictSizes }
 
 /** All that one transaction will make visible, and what the observer is told once it is. */
 export type PreparedBatch = {
@@ -79,7 +83,7 @@ export async function prepareBatch(
   { runs, known, rulebook, refusal, times }: ObservedBatch,
   lease: Lease,
   isPublished: (digest: string) => boolean,
-  steps: Steps,
+  steps: LearnedSteps,
 ): Promise<
   { readonly kind: 'prepared'; readonly batch: PreparedBatch; readonly refusal: StateRefusal | null } | Fenced
 > {
@@ -101,7 +105,7 @@ const digestOf = ({ policy, calibration }: Rulebook): string => `${policy.digest
 
 type Emitted = { readonly outputs: OutputRecord[]; readonly decided: Decided[] }
 
-function emit(runs: readonly DecodedRun[], verdicts: ByOffset<Verdict>, steps: Steps): Emitted {
+function emit(runs: readonly DecodedRun[], verdicts: ByOffset<Verdict>, steps: LearnedSteps): Emitted {
   const emitted: Emitted = { outputs: [], decided: [] }
   for (const run of runs) {
     const own = verdicts.get(run.partition)
@@ -110,12 +114,13 @@ function emit(runs: readonly DecodedRun[], verdicts: ByOffset<Verdict>, steps: S
   return emitted
 }
 
-function emitOne(it: Decoded, verdict: Verdict | undefined, into: Emitted, steps: Steps): void {
+function emitOne(it: Decoded, verdict: Verdict | undefined, into: Emitted, steps: LearnedSteps): void {
   if (it.kind === 'fault') return emitDeadLetter(it.fault, it.record, into, steps)
   // INVARIANT: every readable record has a verdict; a batch that lacks one must not be committed.
   if (verdict === undefined)
     throw new Error(`no verdict for ${it.record.topic}:${it.record.partition}:${it.record.offset}`)
-  const encoded = sized(steps.codec.encode(verdict, it.record), steps.outlets.maxVerdictBytes)
+  const maxBytes = steps.sizes.maxBytes(steps.outlets.verdicts[verdict.route])
+  const encoded = sized(steps.codec.encode(verdict, it.record), maxBytes)
   if (encoded.kind === 'fault') return emitDeadLetter(encoded.fault, it.record, into, steps)
   const decided: Decided = { kind: 'verdict', verdict, record: it.record, link: steps.tracer.link(it.record, verdict) }
   into.outputs.push(verdictRecord(verdict, encoded.bytes, decided, steps.outlets))
@@ -129,7 +134,7 @@ function sized(encoded: Encoded, maxBytes: number): Encoded {
   return { kind: 'fault', fault: { code: 'verdict.oversized', detail, retry: false } }
 }
 
-function emitDeadLetter(fault: Fault, record: InputRecord, into: Emitted, steps: Steps): void {
+function emitDeadLetter(fault: Fault, record: InputRecord, into: Emitted, steps: LearnedSteps): void {
   const link = steps.tracer.link(record, null)
   const final = finalFault(fault)
   into.outputs.push(deadLetterRecord(final, record, link, Math.floor(steps.timer.now()), steps.outlets))

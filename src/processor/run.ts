@@ -1,6 +1,7 @@
 import type { Lease } from './lease.ts'
 import { observeBatch, prepareBatch } from './prepare-batch.ts'
-import type { ObservedBatch, PreparedBatch, Steps } from './prepare-batch.ts'
+import type { LearnedSteps, ObservedBatch, PreparedBatch, Steps } from './prepare-batch.ts'
+import { VerdictSizes } from './verdict-sizes.ts'
 import type { Assignment, DecisionLog, Observer, PartitionBatch, RulebookSource, StateRefusal } from './ports.ts'
 
 /** How work is cut. */
@@ -24,17 +25,20 @@ export type Processor = Steps & {
   readonly pace: Pace
 }
 
+type Running = Processor & LearnedSteps
+
 /**
  * Acquires, serves until the assignment ends, and acquires again, until `signal` aborts; then the transaction under way
  * is finished. Rejects only for what no retry can mend.
  */
 export async function runProcessor(processor: Processor, signal: AbortSignal): Promise<void> {
   const published = new Set<string>()
+  const running = { ...processor, sizes: new VerdictSizes(processor.outlets.maxVerdictBytes) }
   while (!signal.aborted) {
     const assignment = await acquireLog(processor, signal)
     if (assignment === null) return
     const lease = await takeState(processor, assignment, signal)
-    if (lease !== null) await serve(processor, lease, published, signal)
+    if (lease !== null) await serve(running, lease, published, signal)
   }
 }
 
@@ -71,7 +75,7 @@ async function takeState(processor: Processor, assignment: Assignment, signal: A
  * facts of the one after that are already being fetched. Never more: these three are what Redis has seen and Kafka has
  * not committed.
  */
-async function serve(processor: Processor, lease: Lease, published: Set<string>, signal: AbortSignal): Promise<void> {
+async function serve(processor: Running, lease: Lease, published: Set<string>, signal: AbortSignal): Promise<void> {
   const { pace, timer } = processor
   // A policy's text goes with the first batch only, though the second is prepared before that one is committed.
   const publishing = new Set(published)
@@ -135,7 +139,7 @@ async function fenced(
 
 /** Null when state has another owner for one of the partitions: everything must be acquired anew. */
 async function prepare(
-  processor: Processor,
+  processor: Running,
   lease: Lease,
   observed: ObservedBatch,
   published: ReadonlySet<string>,
@@ -151,7 +155,7 @@ async function prepare(
 
 /** Whether it was committed. A discarded batch leaves no trace: it is polled again after the next acquire. */
 async function commit(
-  processor: Processor,
+  processor: Running,
   lease: Lease,
   batch: PreparedBatch,
   published: Set<string>,
@@ -160,6 +164,7 @@ async function commit(
   const result = await processor.log.commit(batch.outputs, batch.offsets, lease.assignment)
   if (result.kind === 'discarded') {
     processor.observer.discarded(result.code, batch.decided.length)
+    if (result.tooLarge !== undefined) processor.sizes.refused(result.tooLarge, batch.outputs)
     return false
   }
   for (const [partition, next] of batch.offsets) lease.committed.set(partition, next)

@@ -48,6 +48,21 @@ describe('in good weather', () => {
     await stage.expectAll(to, 1, 500)
   })
 
+  test('a topic that takes less than our batches gets smaller ones, and one record too many is named', async () => {
+    const { input, group, slot } = await stage.play(1, 500)
+    const to = await stage.scene.topic(1, 1, [{ name: 'max.message.bytes', value: '3000' }])
+    const log = stage.scene.log({ input, group, slot })
+    expect(new Set(await pump(log, to, 500, 250))).toEqual(new Set(['MESSAGE_TOO_LARGE']))
+    await stage.expectAll(to, 1, 500)
+    const assignment = await log.acquire(never)
+    const large = { topic: to, partition: 0, key: null, value: Buffer.alloc(4000), timestamp: 0, headers: [] }
+    expect(await log.commit([large], new Map(), assignment)).toMatchObject({
+      kind: 'discarded',
+      code: 'MESSAGE_TOO_LARGE',
+      tooLarge: { topic: to, partition: 0 },
+    })
+  })
+
   test('what is put back is polled next and in order, no sooner than asked, while other partitions go on', async () => {
     const { input, group, slot } = await stage.play(2, 40)
     const log = stage.scene.log({ input, group, slot })

@@ -4,7 +4,19 @@ import { runProcessor } from '../../src/processor/run.ts'
 import { NOW, sampleOrder, samplePolicy } from '../decision/samples.ts'
 import { inquiryAt } from '../conformance/state-caller.ts'
 import type { CommitFault } from '../twins/decision-log.ts'
-import { BAD, bytesOf, codeOf, flow, recomputed, TOPIC, UNWRITABLE, verdictOf, visibleIds, WAIT } from './flow.ts'
+import {
+  BAD,
+  bytesOf,
+  codeOf,
+  deadLetterId,
+  flow,
+  recomputed,
+  TOPIC,
+  UNWRITABLE,
+  verdictOf,
+  visibleIds,
+  WAIT,
+} from './flow.ts'
 
 type Flow = ReturnType<typeof flow>
 
@@ -62,6 +74,26 @@ describe('one batch after the other', () => {
     await drain(it, 1)
     const [letter] = it.log.visible.filter((one) => one.topic === 'dlq')
     expect([letter && codeOf(letter), letter?.value]).toEqual(['verdict.oversized', bytesOf()])
+  })
+
+  test('a verdict that its topic refuses, though the settings allow it, becomes a dead letter and holds nothing up', async () => {
+    const it = flow({ partitions: 1 })
+    const usual = bytesOf({ id: 'usual' })
+    it.log.append(0, usual)
+    for (const length of [3000, 9000, 0, 5000]) it.log.append(0, bytesOf({ id: 'x'.repeat(length + 1) }))
+    it.log.append(0, bytesOf({ id: 'later' }))
+    it.log.limit('v', 3500)
+    await drain(it, 6)
+    const letters = it.log.visible.filter((one) => one.topic === 'dlq')
+    expect(letters.map((one) => [codeOf(one), deadLetterId(one)])).toEqual(
+      [1, 2, 4].map((offset) => ['verdict.oversized', `${TOPIC}:0:${offset}`]),
+    )
+    expect(it.log.visible.filter((one) => one.topic === 'v').map((one) => verdictOf(one).event.id)).toEqual([
+      'usual',
+      'x',
+      'later',
+    ])
+    expect(new Set(it.seen.discarded)).toEqual(new Set(['MESSAGE_TOO_LARGE']))
   })
 
   test('a verdict that cannot be written becomes a dead letter and stops nothing', async () => {

@@ -16,6 +16,8 @@ export type MemoryLog = DecisionLog & {
   readonly visible: readonly OutputRecord[]
   readonly committed: ReadonlyMap<number, number>
   readonly failNext: (...faults: readonly (CommitFault | null)[]) => void
+  /** The topic takes no larger value, bytes. */
+  readonly limit: (topic: string, bytes: number) => void
   readonly endAssignment: () => void
   /** The group moves on, and the process has not heard of it: it polls on, and its commits are refused. */
   readonly depose: () => void
@@ -30,6 +32,7 @@ export function memoryLog(topic: string, partitions: number): MemoryLog {
   const visible: OutputRecord[] = []
   const committed = new Map<number, number>()
   const faults: (CommitFault | null)[] = []
+  const limits = new Map<string, number>()
   let generation = 0
   let isDeposed = false
   let live: Live | null = null
@@ -105,6 +108,11 @@ export function memoryLog(topic: string, partitions: number): MemoryLog {
     if (live === null || live.assignment !== assignment || assignment.ended.aborted) {
       return { kind: 'discarded', reason: 'an old generation', code: 'ILLEGAL_GENERATION' }
     }
+    const tooLarge = outputs.find((it) => (it.value?.length ?? 0) > (limits.get(it.topic) ?? Infinity))
+    if (tooLarge !== undefined) {
+      live.end.abort()
+      return { kind: 'discarded', reason: 'too large', code: 'MESSAGE_TOO_LARGE', tooLarge }
+    }
     const fault = faults.shift() ?? null
     if (fault !== 'refused') {
       visible.push(...outputs)
@@ -131,6 +139,7 @@ export function memoryLog(topic: string, partitions: number): MemoryLog {
     putBack: (_, batch, delayMs) => void held.push({ batch, until: performance.now() + delayMs }),
     close: async () => live?.end.abort(),
     failNext: (...next) => void faults.push(...next),
+    limit: (topic, bytes) => void limits.set(topic, bytes),
     endAssignment: () => live?.end.abort(),
     depose: () => void (isDeposed = true),
     commitAs: (offsets) => {
