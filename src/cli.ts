@@ -5,7 +5,7 @@ import { BUDGETS } from './calibration/certification.ts'
 import { calibrateScores, type CalibrateOptions } from './commands/calibrate.ts'
 import { certifyThreshold, type CertifyOptions } from './commands/certify.ts'
 import { showConfig } from './commands/config.ts'
-import { giveOrder, liftOrder, listOrders } from './commands/control.ts'
+import { giveOrder, liftOrder, listOrders, withdrawCertificate } from './commands/control.ts'
 import type { OrderOptions } from './commands/control.ts'
 import { demoExecutor } from './commands/demo/demo-executor.ts'
 import { demoProducer } from './commands/demo/demo-producer.ts'
@@ -142,7 +142,7 @@ program
 
 const control = program
   .command('control')
-  .description('orders that hold for every processor: kill switches, exemptions')
+  .description('orders that hold for every processor: kill switches, exemptions, withdrawn certificates')
 
 const UNTIL_LIFTED = 'how long, e.g. 2h; until lifted if not given'
 
@@ -175,6 +175,18 @@ const exempt = control
 order(exempt, 'how long, e.g. 2h; an exemption must end').action(
   exitWith((rule: string, options: OrderOptions) => giveOrder(file(), 'exempt', rule, options)),
 )
+
+control
+  .command('withdraw')
+  .description('execute nothing on this certificate any more')
+  .argument('<certificate>', 'its id, as verdicts and the file of certificates have it')
+  .requiredOption('--author <name>', 'who orders it')
+  .requiredOption('--reason <text>', 'why')
+  .action(
+    exitWith((certificate: string, options: { author: string; reason: string }) =>
+      withdrawCertificate(file(), certificate, options),
+    ),
+  )
 
 control
   .command('lift')

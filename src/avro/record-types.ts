@@ -39,6 +39,7 @@ export type Control = {
   readonly reason: string
   readonly createdAt: number
   readonly expiresAt: number | null
+  readonly certificate: string | null
 }
 
 /** What each kind of record decodes into. */

@@ -120,6 +120,7 @@ function control(it: ControlFact): void {
   sink.text(it.author)
   sink.text(it.reason)
   sink.nullableLong(it.expiresAt)
+  sink.nullableText(it.certificate)
 }
 
 function source(it: SourcePosition): void {

@@ -2,7 +2,7 @@ import { createRecords } from '../avro/records.ts'
 import { openRegistry } from '../avro/registry.ts'
 import type { Config } from '../config.ts'
 import { kafkaConnection, registryOptions } from '../connections.ts'
-import { controlProblem, isInForce } from '../decision/control.ts'
+import { controlProblem, isInForce, withdrawalOf } from '../decision/control.ts'
 import type { ControlOrder } from '../decision/control.ts'
 import type { ControlKind } from '../decision/facts.ts'
 import type { Route } from '../decision/route.ts'
@@ -33,11 +33,27 @@ export async function giveOrder(
   rule: string | null,
   options: OrderOptions,
 ): Promise<number> {
+  return await send(file, kind, orderOf(kind, rule, options, Date.now()))
+}
+
+/** `sluice control withdraw CERTIFICATE`: nothing is executed on it any more. Returns the exit code. */
+export const withdrawCertificate = (
+  file: string | undefined,
+  certificate: string,
+  { author, reason }: { readonly author: string; readonly reason: string },
+): Promise<number> =>
+  send(
+    file,
+    'withdraw',
+    authorProblem({ author, reason }) ?? withdrawalOf(certificate, { author, reason, createdAt: Date.now() }),
+  )
+
+/** Sends an order, or says what is wrong with it. */
+async function send(file: string | undefined, command: string, order: ControlOrder | string): Promise<number> {
   const config = readToolConfig(file)
-  const order = orderOf(kind, rule, options, Date.now())
   const problem = typeof order === 'string' ? order : controlProblem(order)
   if (typeof order === 'string' || problem !== null) {
-    console.error(`sluice control ${kind}: ${problem ?? ''}`)
+    console.error(`sluice control ${command}: ${problem ?? ''}`)
     return 2
   }
   await using open = new AsyncDisposableStack()
@@ -60,8 +76,8 @@ function orderOf(kind: ControlKind, rule: string | null, options: OrderOptions, 
   const ms = options.for === undefined ? null : parseDuration(options.for)
   if (options.for !== undefined && !(ms !== null && ms > 0))
     return `--for ${options.for} is no duration; write 30m, 2h or 7d`
-  if (options.author.trim() === '' || options.reason.trim() === '')
-    return 'who orders it and why are kept with every decision: --author and --reason must not be empty'
+  const unsigned = authorProblem(options)
+  if (unsigned !== null) return unsigned
   if (kind === 'exempt' && ms === null) return 'an exemption must expire: add --for with a duration, e.g. --for 2h'
   const { tenant = null, model = null, action = null, actor = null, author, reason } = options
   return {
@@ -77,8 +93,14 @@ function orderOf(kind: ControlKind, rule: string | null, options: OrderOptions, 
     reason,
     createdAt: now,
     expiresAt: ms === null ? null : now + ms,
+    certificate: null,
   }
 }
+
+const authorProblem = ({ author, reason }: { readonly author: string; readonly reason: string }): string | null =>
+  author.trim() === '' || reason.trim() === ''
+    ? 'who orders it and why are kept with every decision: --author and --reason must not be empty'
+    : null
 
 /** `sluice control lift ID`. */
 export async function liftOrder(file: string | undefined, id: string): Promise<number> {
@@ -130,8 +152,13 @@ function inWords(order: ControlOrder): string {
   const { tenant, model, action, actor, expiresAt } = order
   const scope = scopeOf({ tenant, model, action, actor })
   const until = expiresAt === null ? 'until lifted' : `until ${new Date(expiresAt).toISOString()}`
-  const what = order.kind === 'exempt' ? `exempt ${order.rule ?? ''}` : `${order.kind} → ${order.route}`
+  const what = whatOf(order)
   return `${order.id}: ${what}, ${scope.length === 0 ? 'everything' : scope.join(', ')}, ${until}, by ${order.author}: ${order.reason}`
+}
+
+function whatOf({ kind, rule, route, certificate }: ControlOrder): string {
+  if (certificate !== null) return `certificate ${certificate} withdrawn`
+  return kind === 'exempt' ? `exempt ${rule ?? ''}` : `${kind} → ${route}`
 }
 
 /** What narrows the order down, as `name=value`. */

@@ -22,15 +22,44 @@ export function covers(order: ControlOrder, event: ModelOutput): boolean {
 }
 
 /** The order without its scope, as a verdict records it. */
-export function toFact({ id, kind, route, rule, author, reason, expiresAt }: ControlOrder): ControlFact {
-  return { id, kind, route, rule, author, reason, expiresAt }
+export function toFact({ id, kind, route, rule, author, reason, expiresAt, certificate }: ControlOrder): ControlFact {
+  return { id, kind, route, rule, author, reason, expiresAt, certificate }
 }
+
+/** The order that withdraws a certificate, everywhere and until it is lifted; whoever gives it again replaces it. */
+export const withdrawalOf = (
+  certificate: string,
+  given: Pick<ControlOrder, 'author' | 'reason' | 'createdAt'>,
+): ControlOrder => ({
+  id: `withdraw:${certificate}`,
+  kind: 'force',
+  route: 'review',
+  rule: null,
+  tenant: null,
+  model: null,
+  action: null,
+  actor: null,
+  ...given,
+  expiresAt: null,
+  certificate,
+})
 
 /** What is wrong with an order, in a sentence that says what to do; null when it can be put in force. */
 export function controlProblem(order: ControlOrder): string | null {
   if (order.id === '') return 'the order has no id; give it one, it is what lifts it again'
+  if (order.certificate !== null) return withdrawalProblem(order, order.certificate)
   if (order.kind === 'exempt') return exemptionProblem(order)
   return order.route === 'execute' ? `a ${order.kind} order cannot route to execute; use review or reject` : null
+}
+
+const CERTIFICATE_ID = /^[0-9a-f]{32}$/
+
+function withdrawalProblem({ kind, route }: ControlOrder, certificate: string): string | null {
+  if (!CERTIFICATE_ID.test(certificate)) {
+    return `\`${certificate}\` is no id of a certificate; verdicts and \`sluice certify -o\` name it, 32 digits from 0 to f`
+  }
+  const isWithdrawal = kind === 'force' && route === 'review'
+  return isWithdrawal ? null : 'an order with a `certificate` withdraws it; its kind must be force and its route review'
 }
 
 function exemptionProblem(order: ControlFact): string | null {

@@ -128,11 +128,17 @@ function counterRow({ limit, before, after, granted }: CounterFact): Row {
   return ['counter', `${quote(limit)}: ${before} before this event, ${after} after${place}`]
 }
 
-function controlRow({ id, kind, route, rule, author, reason, expiresAt }: ControlFact, now: number): Row {
-  const what =
-    kind === 'exempt' ? `exempts ${quote(rule ?? '')}` : kind === 'kill' ? `stops, to ${route}` : `forces ${route}`
+function controlRow(order: ControlFact, now: number): Row {
+  const { id, author, reason, expiresAt } = order
+  const what = orderInWords(order)
   const until = expiresAt === null ? 'until it is lifted' : `until ${moment(expiresAt, now)}`
   return ['order', `${quote(id)} of ${quote(author)} ${what}, ${until}${reason === '' ? '' : `: ${reason}`}`]
+}
+
+function orderInWords({ kind, route, rule, certificate }: ControlFact): string {
+  if (certificate !== null) return `withdraws certificate ${quote(certificate)}`
+  if (kind === 'exempt') return `exempts ${quote(rule ?? '')}`
+  return kind === 'kill' ? `stops, to ${route}` : `forces ${route}`
 }
 
 function recordRows(verdict: Verdict): readonly Row[] {

@@ -39,7 +39,10 @@ export type CounterFact = {
   readonly granted: boolean | null
 }
 
-/** `kill`: nothing in scope is executed. `force`: at least this strict. `exempt`: one rule or limit does not count. */
+/**
+ * `kill`: nothing in scope is executed. `force`: at least this strict; with a certificate, its withdrawal. `exempt`: one
+ * rule or limit does not count.
+ */
 export type ControlKind = 'kill' | 'force' | 'exempt'
 
 /** An operator's standing order that applied to this event. */
@@ -51,6 +54,8 @@ export type ControlFact = {
   readonly author: string
   readonly reason: string
   readonly expiresAt: number | null
+  /** The id of the certificate that is withdrawn; null: the order is about something else. */
+  readonly certificate: string | null
 }
 
 /** What a decision knew besides the event; all of it is recorded in the verdict. */

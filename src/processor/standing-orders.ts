@@ -24,6 +24,6 @@ export function createStandingOrders(): StandingOrders {
 
 /** In the order of their ids, so that the same orders give the same facts in every process. */
 function matchingOf(orders: ReadonlyMap<string, ControlOrder>, event: ModelOutput): readonly ControlFact[] {
-  const found = [...orders.values()].filter((order) => covers(order, event))
+  const found = [...orders.values()].filter((order) => order.certificate === null && covers(order, event))
   return found.toSorted((a, b) => (a.id < b.id ? -1 : 1)).map(toFact)
 }

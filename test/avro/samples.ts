@@ -76,6 +76,7 @@ export const verdict: Verdict = {
         author: 'ann',
         reason: 'sale',
         expiresAt: 1_769_100_000_000,
+        certificate: 'cert-1',
       },
     ],
   },
@@ -124,6 +125,7 @@ const control: Control = {
   reason: 'incident 12',
   createdAt: 1_769_000_000_000,
   expiresAt: 1_769_100_000_000,
+  certificate: 'cert-1',
 }
 
 export const SAMPLES: RecordOf = {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { controlProblem, covers, toFact } from '../../src/decision/control.ts'
+import { controlProblem, covers, toFact, withdrawalOf } from '../../src/decision/control.ts'
 import type { ControlOrder } from '../../src/decision/control.ts'
 import { NOW, sampleEvent, sampleOrder } from './samples.ts'
 
@@ -34,7 +34,15 @@ it('a fact is the order without its scope', () => {
   expect(toFact(order({ tenant: 'market' }))).toEqual(sampleOrder())
 })
 
+it('a withdrawal is an order that can be put in force, the same whoever gives it', () => {
+  const given = withdrawalOf('c'.repeat(32), { author: 'ada', reason: 'drift', createdAt: NOW })
+  expect(controlProblem(given)).toBeNull()
+  expect(covers(given, sampleEvent())).toBe(true)
+  expect(given.id).toBe(`withdraw:${'c'.repeat(32)}`)
+})
+
 describe('controlProblem', () => {
+  const withdrawal = { kind: 'force', route: 'review', certificate: 'c'.repeat(32) } as const
   const exempt = { kind: 'exempt', rule: 'burst', expiresAt: NOW } as const
   it.each<[Partial<ControlOrder>, RegExp | null]>([
     [{ kind: 'kill' }, null],
@@ -50,6 +58,13 @@ describe('controlProblem', () => {
     [{ ...exempt, author: '' }, /must name its author/],
     [{ ...exempt, expiresAt: null }, /must expire/],
     [{ ...exempt, expiresAt: Number.NaN }, /must expire/],
+    [{ ...withdrawal }, null],
+    [{ ...withdrawal, expiresAt: null, model: 'moderator' }, null],
+    [{ ...withdrawal, certificate: '' }, /no id of a certificate/],
+    [{ ...withdrawal, certificate: 'x' }, /`x` is no id of a certificate/],
+    [{ ...withdrawal, route: 'reject' }, /route review/],
+    [{ ...withdrawal, kind: 'kill' }, /kind must be force/],
+    [{ ...withdrawal, ...exempt }, /kind must be force/],
   ])('%j', (change, expected) => {
     const problem = controlProblem(order(change))
     if (expected === null) expect(problem).toBeNull()

@@ -18,6 +18,7 @@ const ROWS = decisionTable(`
   listing.flag    0.95       force-review                       review   control.forced,confidence.sufficient
   listing.flag    0.95       force-reject                       reject   control.forced,confidence.sufficient
   listing.flag    0.95       force-execute                      execute  confidence.sufficient
+  listing.flag    0.95       withdraw-other                     execute  confidence.sufficient
   listing.flag    0.50       force-execute                      review   confidence.below_execute
   listing.flag    0.95       trusted,exempt-trusted             execute  control.exempted,confidence.sufficient
   listing.flag    0.95       exempt-trusted                     execute  confidence.sufficient

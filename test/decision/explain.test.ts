@@ -92,6 +92,15 @@ Record
     expect(text.replaceAll(/\s+/g, ' ')).toContain(sentence.replaceAll(/\s+/g, ' '))
   })
 
+  it('says what a withdrawal withdraws', () => {
+    const received = sampleReceived()
+    const order = sampleOrder({ kind: 'force', route: 'review', certificate: 'f'.repeat(32), expiresAt: null })
+    const text = explain(decide(received, sampleFacts(received, policy, { control: [order] }), policy, NO_CALIBRATION))
+    expect(text.replaceAll(/\s+/g, ' ')).toContain(
+      `order \`o-1\` of \`ada\` withdraws certificate \`${'f'.repeat(32)}\`, until it is lifted: incident 12`,
+    )
+  })
+
   it('shows text from outside without letting it move the cursor, colour or reorder', () => {
     const received = sampleReceived({ actor: '\u001B[31mred\u202Eder\n' })
     const text = explain(decide(received, sampleFacts(received, policy), policy, calibration))

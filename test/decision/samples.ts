@@ -183,6 +183,7 @@ export const sampleOrder = (change: Partial<ControlFact> = {}): ControlFact => (
   author: 'ada',
   reason: 'incident 12',
   expiresAt: NOW + HOUR,
+  certificate: null,
   ...change,
 })
 

@@ -69,6 +69,7 @@ export const SITUATIONS: Readonly<Record<string, Situation>> = {
   'force-review': order({ kind: 'force', route: 'review' }),
   'force-reject': order({ kind: 'force', route: 'reject' }),
   'force-execute': order({ kind: 'force', route: 'execute' }),
+  'withdraw-other': order({ kind: 'force', route: 'review', certificate: 'f'.repeat(32) }),
   'exempt-burst': order({ kind: 'exempt', rule: 'burst-per-seller' }),
   'exempt-refunds': order({ kind: 'exempt', rule: 'refunds-per-model' }),
   'exempt-trusted': order({ kind: 'exempt', rule: 'trusted-seller' }),

@@ -89,6 +89,22 @@ test('an exemption lets one limit not count, until it expires', async () => {
   await becomes('review limit.exceeded', BUSY)
 })
 
+test('a withdrawn certificate is listed, affects nothing that does not rely on it, and can be lifted', async () => {
+  const certificate = 'c'.repeat(32)
+  const id = `withdraw:${certificate}`
+  const withdrawn = await control('withdraw', certificate, ...BY)
+  expect(withdrawn).toMatchObject({ code: 0, stderr: '' })
+  expect(withdrawn.stdout).toContain(`lift it with: sluice control lift ${id}`)
+  expect((await control('list')).stdout).toBe(
+    `${id}: certificate ${certificate} withdrawn, everything, until lifted, by ada: incident 12\n`,
+  )
+  await control('kill', '--action', 'item.sell', '--id', 'later', ...BY)
+  await becomes('reject control.killed', { action: 'item.sell' })
+  expect(await decide(HIDE)).toBe('execute confidence.sufficient')
+  expect(await control('lift', id)).toMatchObject({ code: 0, stdout: `lifted: ${id}\n` })
+  await control('lift', 'later')
+})
+
 test('a process that starts later obeys from its first event on', async () => {
   await control('kill', '--id', 'all', ...BY)
   await becomes('reject control.killed', HIDE)
@@ -117,6 +133,12 @@ test.each([
   ['a duration that is none', ['kill', '--for', 'soon', ...BY], 'write 30m, 2h or 7d'],
   ['a duration of nothing', ['kill', '--for', '0s', ...BY], 'write 30m, 2h or 7d'],
   ['an author without a name', ['kill', '--author', ' ', '--reason', 'r'], '--author and --reason must not be empty'],
+  ['a certificate that is none', ['withdraw', 'C1', ...BY], 'is no id of a certificate'],
+  [
+    'a withdrawal without an author',
+    ['withdraw', 'c'.repeat(32), '--author', '', '--reason', 'r'],
+    'must not be empty',
+  ],
   ['nobody who orders it', ['kill', '--reason', 'r'], '--author'],
   ['a route that is none', ['force', '--route', 'execute', ...BY], 'review, reject'],
 ])('%s is refused, with what to do', async (_, args, said) => {

@@ -83,7 +83,16 @@ export function verdictOn(record: InputRecord, route: Route, more: Partial<Verdi
       context: [{ name: 'seller', key: CANARY, value: context }],
       counters: [{ limit: 'burst', key: CANARY, before: 1, after: 2, granted: null }],
       control: [
-        { id: CANARY, kind: 'exempt', route: 'review', rule: null, author: CANARY, reason: CANARY, expiresAt: null },
+        {
+          id: CANARY,
+          kind: 'exempt',
+          route: 'review',
+          rule: null,
+          author: CANARY,
+          reason: CANARY,
+          expiresAt: null,
+          certificate: null,
+        },
       ],
     },
     source: {

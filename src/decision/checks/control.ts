@@ -5,12 +5,12 @@ import type { Matter } from '../matter.ts'
 import type { Finding } from '../verdict.ts'
 import { isoTime, quote, shorten } from '../words.ts'
 
-/** Kill switches and forced routes. Exemptions show where they take effect, see `exempted`. */
+/** Kill switches and forced routes. Exemptions and withdrawn certificates show where they take effect. */
 export function checkControl({ facts }: Matter): readonly Finding[] {
   if (facts.control.length === 0) return NONE
   const findings: Finding[] = []
   for (const order of facts.control) {
-    if (!isInForce(order, facts.now)) continue
+    if (order.certificate !== null || !isInForce(order, facts.now)) continue
     if (order.kind === 'kill') findings.push(killed(order))
     if (order.kind === 'force' && order.route !== 'execute') findings.push(forced(order))
   }
