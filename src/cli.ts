@@ -250,9 +250,10 @@ function inWords(error: Error): string {
   return isAway ? `Kafka does not answer: ${error.message}; does it run, and is KAFKA_BROKERS right?` : error.message
 }
 
-/** Whoever mistypes an option is sent to the help of the command it was meant for. */
+/** Whoever mistypes an option is sent to the help of the command it was meant for; 1 is a command's own answer. */
 function nameHelp(command: Command, name: string): void {
   command.showHelpAfterError(`(\`${name} --help\` says more)`)
+  command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
   for (const it of command.commands) nameHelp(it, `${name} ${it.name()}`)
 }
 

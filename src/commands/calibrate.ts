@@ -4,6 +4,7 @@ import { fitReport, type FitReport } from '../calibration/fit-report.ts'
 import { seededRandom } from '../calibration/random.ts'
 import { dirtyRefusal, type Refusal } from '../calibration/refusal.ts'
 import { rowsAt } from '../calibration/sample.ts'
+import { tableDigest } from '../policy/calibration-file.ts'
 import { digestOf } from '../policy/digest.ts'
 import { fitLines } from './calibrate-report.ts'
 import { loadLabelled, problemLines, type LoadedLabelled } from './labelled-csv.ts'
@@ -27,6 +28,8 @@ export type CalibrateOptions = {
   readonly out?: string
   readonly json: boolean
   readonly print?: (line: string) => void
+  /** For what the user must mend; standard error if not given. */
+  readonly complain?: (line: string) => void
 }
 
 /**
@@ -42,7 +45,7 @@ export async function calibrateScores(options: CalibrateOptions): Promise<0 | 1 
     ...(loaded.kind === 'problems' ? loaded.problems : []),
   ]
   if (typeof model === 'string' || loaded.kind === 'problems') {
-    for (const line of problemLines(problems)) say(line)
+    for (const line of problemLines(problems)) (options.complain ?? console.error)(line)
     return 2
   }
   const report = fitted(loaded, options)
@@ -80,7 +83,8 @@ async function writeFitted(it: Fitted, options: CalibrateOptions, say: (line: st
   try {
     await writeFile(options.out, text)
   } catch (error) {
-    say(`${options.out}: it cannot be written (${error instanceof Error ? error.message : String(error)})`)
+    const complain = options.complain ?? console.error
+    complain(`${options.out}: it cannot be written (${error instanceof Error ? error.message : String(error)})`)
     return 2
   }
   if (!options.json) say(`wrote ${options.out}, digest ${digestOf(text)}`)
@@ -91,7 +95,8 @@ async function writeFitted(it: Fitted, options: CalibrateOptions, say: (line: st
 function calibrationFile({ report, loaded, model }: Fitted, options: CalibrateOptions): string {
   const { action, scoreKind, seed, labelMeans } = options
   const { points, map, rows, right, before, after, noiseFloor } = report
-  const fit = { method: map.kind, parameters: map.parameters, rows, right, before, after, noiseFloor }
+  const digest = tableDigest({ model, action: action ?? null, scoreKind, points, expiresAt: null })
+  const fit = { digest, method: map.kind, parameters: map.parameters, rows, right, before, after, noiseFloor }
   const data = { labelMeans, withoutScore: loaded.withoutScore, window: loaded.window, dataDigest: loaded.digest, seed }
   const table = { model, ...(action === undefined ? {} : { action }), scoreKind, points, fit: { ...fit, ...data } }
   const text = JSON.stringify({ tables: [table] }, null, 2)

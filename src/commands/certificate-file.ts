@@ -12,6 +12,22 @@ export type Binding = {
   readonly expiresAt: number
 }
 
+/** The files and columns a certificate was made from, and with what chance: `sluice report` makes it again from them. */
+export type Made = {
+  readonly labelled: string
+  readonly unlabelled: string
+  readonly columns: {
+    readonly score: string
+    readonly label: string
+    readonly segment: string | null
+    readonly cluster: string | null
+    readonly time: string | null
+  }
+  readonly labelMeans: 'right' | 'error'
+  readonly jointly: boolean
+  readonly seed: number
+}
+
 /** One certificate as schemas/certificate.schema.json has it; `id` is the hash of all the rest. */
 export type Certificate = {
   readonly id: string
@@ -32,20 +48,21 @@ export type Certificate = {
   readonly clusters: number | null
   readonly window: CertificationReport['window']
   readonly dataDigest: CertificationReport['dataDigest']
+  readonly made: Made
   readonly issuedAt: string
   readonly expiresAt: string
   readonly promise: string
 }
 
 /** A certificate for each segment that has one; without segments the one for all. */
-export function certificatesOf(report: CertificationReport, binding: Binding): readonly Certificate[] {
+export function certificatesOf(report: CertificationReport, binding: Binding, made: Made): readonly Certificate[] {
   const parts = report.segments.length > 0 ? report.segments : [{ ...report, segment: null }]
-  return parts.flatMap((part) => certificateOf(part, report, binding) ?? [])
+  return parts.flatMap((part) => certificateOf(part, report, binding, made) ?? [])
 }
 
 type Part = Certification & { readonly segment: string | null; readonly promise: string | null }
 
-function certificateOf(part: Part, report: CertificationReport, binding: Binding): Certificate | null {
+function certificateOf(part: Part, report: CertificationReport, binding: Binding, made: Made): Certificate | null {
   const { threshold, upperBound, promise } = part
   if (threshold === null || upperBound === null || promise === null) return null
   const content = {
@@ -66,6 +83,7 @@ function certificateOf(part: Part, report: CertificationReport, binding: Binding
     clusters: report.clusters,
     window: report.window,
     dataDigest: report.dataDigest,
+    made,
     issuedAt: new Date(binding.issuedAt).toISOString(),
     expiresAt: new Date(binding.expiresAt).toISOString(),
     promise,

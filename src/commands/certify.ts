@@ -5,7 +5,7 @@ import { promiseOf } from '../calibration/promise.ts'
 import { seededRandom } from '../calibration/random.ts'
 import { dirtyRefusal, type Refusal } from '../calibration/refusal.ts'
 import { parseDuration } from '../policy/duration.ts'
-import { certificatesOf, type Binding } from './certificate-file.ts'
+import { certificatesOf, type Binding, type Made } from './certificate-file.ts'
 import { certificationLines } from './certify-report.ts'
 import {
   loadLabelled,
@@ -40,6 +40,8 @@ export type CertifyOptions = {
   readonly out?: string
   readonly json: boolean
   readonly print?: (line: string) => void
+  /** For what the user must mend; standard error if not given. */
+  readonly complain?: (line: string) => void
   /** Milliseconds since 1970. */
   readonly now?: () => number
 }
@@ -74,7 +76,7 @@ export async function certifyThreshold(options: CertifyOptions): Promise<0 | 1 |
     ...(unlabelled.kind === 'problems' ? unlabelled.problems : []),
   ]
   if (problems.length > 0 || labelled.kind === 'problems' || unlabelled.kind === 'problems') {
-    for (const line of problemLines(problems)) say(line)
+    for (const line of problemLines(problems)) (options.complain ?? console.error)(line)
     return 2
   }
   const report = reportOf(labelled, unlabelled, options)
@@ -147,9 +149,10 @@ const granted = (report: CertificationReport): readonly Certification[] =>
 
 async function writeCertificates(
   report: CertificationReport,
-  { out = '', model = '', action = '', scoreKind, validFor, json, now = Date.now }: CertifyOptions,
+  options: CertifyOptions,
   say: (line: string) => void,
 ): Promise<0 | 2> {
+  const { out = '', model = '', action = '', scoreKind, validFor, json, now = Date.now } = options
   const named = modelOf(model)
   if (typeof named === 'string') return 2
   const issuedAt = now()
@@ -160,13 +163,20 @@ async function writeCertificates(
     issuedAt,
     expiresAt: issuedAt + (parseDuration(validFor) ?? 0),
   }
-  const certificates = certificatesOf(report, binding)
+  const certificates = certificatesOf(report, binding, madeOf(options))
   try {
     await writeFile(out, `${JSON.stringify({ certificates }, null, 2)}\n`)
   } catch (error) {
-    say(`${out}: it cannot be written (${error instanceof Error ? error.message : String(error)})`)
+    const complain = options.complain ?? console.error
+    complain(`${out}: it cannot be written (${error instanceof Error ? error.message : String(error)})`)
     return 2
   }
   if (!json) say(`wrote ${out}: ${certificates.map(({ id }) => id).join(', ')}`)
   return 0
+}
+
+function madeOf(options: CertifyOptions): Made {
+  const { labelled, unlabelled, score, label, segment, cluster, time, labelMeans, jointly, seed } = options
+  const columns = { score, label, segment: segment ?? null, cluster: cluster ?? null, time: time ?? null }
+  return { labelled, unlabelled, columns, labelMeans, jointly, seed }
 }

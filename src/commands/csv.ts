@@ -42,6 +42,12 @@ function tableOf(file: string, text: string, digest: string): ReadCsv {
   const names = head.fields.map((name) => name.trim())
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   if (twice !== undefined) return { kind: 'problems', problems: [`${file}:1: two columns are named \`${twice}\``] }
+  const [only = ''] = names
+  if (names.length === 1 && /[;\t]/.test(only))
+    return {
+      kind: 'problems',
+      problems: [`${file}:1: columns are parted by ${only.includes(';') ? 'semicolons' : 'tabs'}; save it with commas`],
+    }
   const uneven = records.filter(({ fields }) => fields.length !== names.length)
   if (uneven.length > 0)
     return {

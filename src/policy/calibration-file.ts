@@ -42,7 +42,7 @@ const table: Reader<PlacedTable> = (source, value) => {
   }
   const fit = fields.optional<unknown>('fit', provenance, null)
   return isWhole(parts) && fit !== undefined
-    ? { table: { ...parts, digest: digestOf(canonical(parts)) }, offset: value.offset }
+    ? { table: { ...parts, digest: tableDigest(parts) }, offset: value.offset }
     : undefined
 }
 
@@ -59,9 +59,17 @@ const model: Reader<CalibrationTable['model']> = (source, value) => {
   return isWhole(parts) ? parts : undefined
 }
 
-/** JSON with the keys in alphabetical order and no white space. */
-const canonical = ({ model, action, scoreKind, points, expiresAt }: Omit<CalibrationTable, 'digest'>): string =>
-  JSON.stringify({ action, expiresAt, model: { name: model.name, version: model.version }, points, scoreKind })
+/** Of the table in JSON with the keys in alphabetical order and no white space. */
+export const tableDigest = ({
+  model,
+  action,
+  scoreKind,
+  points,
+  expiresAt,
+}: Omit<CalibrationTable, 'digest'>): string =>
+  digestOf(
+    JSON.stringify({ action, expiresAt, model: { name: model.name, version: model.version }, points, scoreKind }),
+  )
 
 // ---- points -----------------------------------------------------------------------------------------------------
 

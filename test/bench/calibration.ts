@@ -1,6 +1,6 @@
 /** The acceptance table of certification: how often thresholds chosen from 5,000 labels break what they promise. */
 import { parseArgs } from 'node:util'
-import { accept, BROKEN_MAX, DRAWS, type Acceptance, type Tally } from '../calibration/acceptance.ts'
+import { accept, BROKEN_MAX, DRAWS, type Acceptance, type Tally, type Way } from '../calibration/acceptance.ts'
 import { SERIES, seriesOf } from '../calibration/series.ts'
 
 const { values } = parseArgs({
@@ -29,17 +29,25 @@ for (const [name] of SERIES.filter(([name]) => name.includes(values.only)))
 
 /** Series in which a gate is worth having. */
 const usable = rows.filter(({ result }) => result.oracle >= 0.05)
-const mean = (values: readonly number[]): number => values.reduce((sum, it) => sum + it, 0) / values.length
-console.log('\nMean over series of which at least 5 % could be executed if all labels were known:')
+const sum = (values: readonly number[]): number => values.reduce((sum, it) => sum + it, 0)
+const mean = (values: readonly number[]): number => sum(values) / values.length
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+
+console.log(`
+Over the series of which at least 5 % could be executed if all labels were known. "Of all that could be executed" weighs
+series by what could be; "per series" is the mean of each one's own share, in which those count the same of which so little
+could be executed that 5,000 labels hardly reach it.`)
 for (const risk of risks) {
   const of = usable.filter((row) => row.risk === risk).map(({ result }) => result)
-  const brokenOf = (pick: (result: Acceptance) => Tally) =>
-    `${((100 * mean(of.map((it) => pick(it).broken))) / draws).toFixed(1)} %`
-  const share = mean(of.map(({ certified, oracle }) => certified.coverage / oracle))
+  const broken = (way: Way): string => percent(mean(of.map((it) => it[way].broken)) / draws)
+  const kept = (way: Way): string => {
+    const shares = of.map((it) => it[way].coverage)
+    const perSeries = mean(of.map((it, index) => (shares[index] ?? NaN) / it.oracle))
+    return `${percent(sum(shares) / sum(of.map(({ oracle }) => oracle)))} of all that could be executed, ${percent(perSeries)} per series`
+  }
   console.log(
-    `${String(100 * risk).padStart(3)} %: broken by certified ${brokenOf((it) => it.certified)}, raw score ` +
-      `${brokenOf((it) => it.rawScore)}, isotonic mean ${brokenOf((it) => it.isotonicMean)}; ` +
-      `certified executes ${(100 * share).toFixed(0)} % of what could be executed`,
+    `${String(100 * risk).padStart(3)} %, ${of.length} series: broken by certified ${broken('certified')}, raw score ` +
+      `${broken('rawScore')}, isotonic mean ${broken('isotonicMean')}\n      certified executes ${kept('certified')}`,
   )
 }
 const worst = Math.max(...rows.map(({ result }) => result.certified.broken))

@@ -29,27 +29,46 @@ export type Acceptance = Readonly<Record<Way, Tally>> & {
 type Draw = { readonly labelled: Sample; readonly unlabelled: Float64Array }
 type Choose = (draw: Draw, risk: number) => number | null
 
-/** Certification, and what people do instead, on so many seeded draws of 5,000 with replacement. */
+/** All ways on the same seeded draws of 5,000 with replacement, and what could be executed at best. */
 export function accept(population: Sample, risk: number, seed: number, draws = DRAWS): Acceptance {
-  const tally = (way: Way): Tally => tallyOf(way, population, risk, seed, draws)
   const truth = truthOf(poolOf(population))
   return {
-    certified: tally('certified'),
-    reference: tally('reference'),
-    rawScore: tally('rawScore'),
-    isotonicMean: tally('isotonicMean'),
+    ...talliesOf(['certified', 'reference', 'rawScore', 'isotonicMean'], population, risk, seed, draws),
     oracle: Math.max(0, ...truth.filter(({ share }) => share <= risk).map(({ coverage }) => coverage)),
   }
 }
 
-/** One of the ways alone; the same seed gives every way the same draws. */
-export function tallyOf(way: Way, population: Sample, risk: number, seed: number, draws = DRAWS): Tally {
+/** Some of the ways on the same draws; the same seed gives the same draws. */
+export function talliesOf<W extends Way>(
+  ways: readonly W[],
+  population: Sample,
+  risk: number,
+  seed: number,
+  draws = DRAWS,
+): Readonly<Record<W, Tally>> {
   const random = seededRandom(seed)
   const truth = truthOf(poolOf(population))
   const results = Array.from({ length: draws }, () => {
-    const threshold = WAYS[way](drawFrom(population, random), risk)
-    return threshold === null ? undefined : truth.findLast(({ score }) => score >= threshold)
+    const draw = drawFrom(population, random)
+    return ways.map((way) => {
+      const threshold = WAYS[way](draw, risk)
+      return threshold === null ? undefined : truth.findLast(({ score }) => score >= threshold)
+    })
   })
+  const tallies = ways.map(
+    (way, index) =>
+      [
+        way,
+        tallyOf(
+          results.map((it) => it[index]),
+          risk,
+        ),
+      ] as const,
+  )
+  return Object.fromEntries(tallies) as Record<W, Tally>
+}
+
+function tallyOf(results: readonly (Truth[number] | undefined)[], risk: number): Tally {
   const executing = results.filter((it) => it !== undefined)
   return {
     broken: executing.filter(({ share }) => share > risk).length,

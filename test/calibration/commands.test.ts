@@ -31,14 +31,22 @@ afterAll(() => rm(folder, { recursive: true }))
 
 type Ran = { readonly code: number; readonly out: string }
 
-async function runWith(run: (print: (line: string) => void) => Promise<number>): Promise<Ran> {
-  const lines: string[] = []
-  const code = await run((line) => void lines.push(line))
-  return { code, out: lines.join('\n').replaceAll(`${folder}/`, '') }
+/** What is said and what is complained about must never come together. */
+async function runWith(run: (print: Print, complain: Print) => Promise<number>): Promise<Ran> {
+  const said: string[] = []
+  const complaints: string[] = []
+  const code = await run(
+    (line) => void said.push(line),
+    (line) => void complaints.push(line),
+  )
+  expect(complaints.length > 0).toBe(code === 2)
+  return { code, out: [...said, ...complaints].join('\n').replaceAll(`${folder}/`, '') }
 }
 
+type Print = (line: string) => void
+
 const calibrated = (options: Partial<CalibrateOptions>): Promise<Ran> =>
-  runWith((print) =>
+  runWith((print, complain) =>
     calibrateScores({
       csv: path('even.csv'),
       score: 'score',
@@ -49,12 +57,13 @@ const calibrated = (options: Partial<CalibrateOptions>): Promise<Ran> =>
       seed: 1,
       json: false,
       print,
+      complain,
       ...options,
     }),
   )
 
 const certified = (options: Partial<CertifyOptions>): Promise<Ran> =>
-  runWith((print) =>
+  runWith((print, complain) =>
     certifyThreshold({
       labelled: path('even.csv'),
       unlabelled: path('odd.csv'),
@@ -70,6 +79,7 @@ const certified = (options: Partial<CertifyOptions>): Promise<Ran> =>
       seed: 1,
       json: false,
       print,
+      complain,
       ...options,
     }),
   )
@@ -104,6 +114,8 @@ describe('sluice calibrate', () => {
       seed: 1,
     })
     expect(tables[0].fit.dataDigest).toMatch(/^[0-9a-f]{32}$/)
+    const loaded = loadCalibration(JSON.stringify({ tables }), 'c.json')
+    expect(loaded).toMatchObject({ calibration: { tables: [{ digest: tables[0].fit.digest }] } })
   })
 
   test('names the segments it serves worst first', async () => {
@@ -284,6 +296,12 @@ describe('sluice certify', () => {
       action: 'listing.flag',
       segment: null,
       threshold: 0.99757212,
+      made: {
+        labelled: path('even.csv'),
+        unlabelled: path('odd.csv'),
+        columns: { score: 'score', cluster: null },
+        seed: 1,
+      },
       issuedAt: '2026-05-01T00:00:00.000Z',
       expiresAt: '2026-05-31T00:00:00.000Z',
     })

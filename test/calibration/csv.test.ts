@@ -100,7 +100,11 @@ describe('labelled rows', () => {
       { score: 'sco', label: 'lab' },
     ],
     ['text in numbers', 's,l\n0.5,1\nhigh,1\n', ['f.csv:3: s is `high`, which is no number']],
-    ['a comma as decimal point', 's;l\n0,5;1\n', ['f.csv:2: 2 fields, but 1 columns']],
+    ['a comma as decimal point', 's,l\n0,5,1\n', ['f.csv:2: 3 fields, but 2 columns']],
+    ['semicolons', 's;l\n0,5;1\n', ['f.csv:1: columns are parted by semicolons; save it with commas']],
+    ['tabs', 's\tl\n0.5\t1\n', ['f.csv:1: columns are parted by tabs; save it with commas']],
+    ['a percentage', 's,l\n97%,1\n', ['f.csv:2: s is `97%`, which is no number']],
+    ['true and false', 's,l\n0.5,true\n', ['f.csv:2: l is `true`, but a label is 0 or 1']],
     [
       'other labels',
       's,l\n0.5,2\n0.5,yes\n0.5,\n',

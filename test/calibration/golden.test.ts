@@ -47,13 +47,34 @@ function expectPath(found: PathFigures, golden: PathFigures): void {
   expect(found.first_at_or_over).toBe(golden.first_at_or_over)
 }
 
+const FITS = ['beta_abc', 'isotonic_at_0_.05_1', 'platt_logit_ab', 'platt_raw_ab', 'temperature']
+
+/** What is known of a threshold that was not certified: nothing that was executed, and so no risk and no path. */
+const NOTHING_EXECUTED = {
+  labelled_executed: 0,
+  labelled_errors: 0,
+  upper_95_alone: null,
+  test_coverage: 0,
+  test_risk: null,
+  e_process_on_test_executed_vs_alpha: null,
+  e_detector_vs_half_alpha_ARL1000: null,
+}
+
 const everyOther = (sample: Sample, from: 0 | 1): Sample =>
   rowsAt(
     sample,
     Uint32Array.from(sample.scores.keys()).filter((row) => row % 2 === from),
   )
 
-test('all 20 series are there', () => expect(SERIES).toHaveLength(20))
+test('all 20 series and all tables are there', () => {
+  expect(SERIES).toHaveLength(20)
+  expect(Object.entries(GOLDEN.tables).map(([name, rows]) => [name, Object.keys(rows).length])).toEqual([
+    ['n_required(alpha, delta, errors)', 50],
+    ['cp_upper(k, n, delta)', 12],
+    ['binom_cdf(k, n, p)', 4],
+  ])
+  for (const [, { threshold }] of SERIES) expect(Object.keys(threshold)).toEqual(['0.01', '0.05', '0.1'])
+})
 
 describe.each(SERIES)('%s', (name, golden) => {
   const { sample, leftOut } = seriesOf(name)
@@ -86,6 +107,7 @@ describe.each(SERIES)('%s', (name, golden) => {
   })
 
   test('fits, to 1e-4', () => {
+    expect(Object.keys(golden.fit).sort()).toEqual(FITS)
     const expectAll = (found: readonly number[] | undefined, figures: readonly number[]) => {
       expect(found).toHaveLength(figures.length)
       for (const [index, figure] of figures.entries())
@@ -125,7 +147,15 @@ describe.each(SERIES)('%s', (name, golden) => {
     ])
     expect(found.coverage).toBeCloseTo(figures.test_coverage, 12)
     expect(found.refusal === null).toBe(figures.lambda !== null)
-    if (figures.lambda === null) expect(found.upperBound).toBeNull()
+    expect(Object.keys(figures)).toEqual([
+      'grid_size',
+      'grid_first',
+      'grid_last',
+      'lambda',
+      ...Object.keys(NOTHING_EXECUTED),
+    ])
+    if (figures.lambda === null)
+      expect([found.upperBound, figures]).toEqual([null, { ...figures, ...NOTHING_EXECUTED }])
     else expect(found.upperBound).toBeCloseTo(figures.upper_95_alone ?? NaN, 12)
   })
 

@@ -63,6 +63,7 @@ function sourceOf(name: string): Source {
       return { file, only: ['model', which], score }
     case 'cifar10-vgg':
     case 'adult-rf':
+    case 'elections-538-clustered':
       return { file, score: 'score' }
     case 'credit-default':
       return { file, score: `score_${which}` }
@@ -73,7 +74,7 @@ function sourceOf(name: string): Source {
   }
 }
 
-/** The usable rows of a series of golden.json in file order, and how many were left out. */
+/** The usable rows of a series of golden.json, or of the elections, in file order, and how many were left out. */
 export function seriesOf(name: string): { readonly sample: Sample; readonly leftOut: number } {
   const { file, only, score } = sourceOf(name)
   const all = rowsOf(`${file}.csv`).filter((row) => only === undefined || row[only[0]] === only[1])
