@@ -1,0 +1,93 @@
+import type { Batch } from './batch.ts'
+import { CODE } from './codes.ts'
+import { ProducerState } from './producer-state.ts'
+import type { Producer } from '../../../src/kafka/wire/messages/transaction.ts'
+
+/** `at`: when it was written, as a count; the later of two commits is the one that holds. */
+type Offset = { readonly offset: number; readonly at: number }
+
+/** By topic and partition, the next offset to read. */
+export type Offsets = readonly { readonly topic: string; readonly partition: number; readonly offset: number }[]
+
+const keyOf = (topic: string, partition: number): string => `${topic}/${partition}`
+
+/**
+ * The offsets of one group, those of open transactions apart (OffsetMetadataManager), and the producers' epochs as the
+ * partition of __consumer_offsets knows them.
+ */
+export class GroupOffsets {
+  readonly #stable = new Map<string, Offset>()
+  readonly #pending = new Map<number, Map<string, Offset>>()
+  readonly #producers = new Map<number, ProducerState>()
+  #writes = 0
+
+  get(topic: string, partition: number): number | null {
+    return this.#stable.get(keyOf(topic, partition))?.offset ?? null
+  }
+
+  /** Whether a transaction that commits it has not ended here. */
+  isPending(topic: string, partition: number): boolean {
+    const key = keyOf(topic, partition)
+    for (const offsets of this.#pending.values()) if (offsets.has(key)) return true
+    return false
+  }
+
+  isOpenFor(producerId: number): boolean {
+    return this.#pending.has(producerId)
+  }
+
+  commit(offsets: Offsets): void {
+    const at = this.#writes++
+    for (const { topic, partition, offset } of offsets) this.#stable.set(keyOf(topic, partition), { offset, at })
+  }
+
+  /** As part of the producer's transaction. `isVerified`: the coordinator knows of it. */
+  commitWithin({ id, epoch }: Producer, offsets: Offsets, isVerified: boolean): number {
+    const state = this.#producer(id)
+    if (state.openedAt === null && !isVerified) return CODE.invalidTxnState
+    if (epoch < state.epoch) return CODE.invalidProducerEpoch
+    const at = this.#writes++
+    state.add({ ...NO_BATCH, epoch, baseOffset: at })
+    const pending = this.#pending.get(id) ?? new Map<string, Offset>()
+    this.#pending.set(id, pending)
+    for (const { topic, partition, offset } of offsets) pending.set(keyOf(topic, partition), { offset, at })
+    return CODE.none
+  }
+
+  mark({ id, epoch }: Producer, isCommit: boolean): boolean {
+    const state = this.#producer(id)
+    if (epoch < state.epoch) return false
+    state.end(epoch)
+    const pending = this.#pending.get(id) ?? new Map<string, Offset>()
+    this.#pending.delete(id)
+    if (!isCommit) return true
+    for (const [key, offset] of pending) {
+      const stands = this.#stable.get(key)
+      if (stands === undefined || offset.at > stands.at) this.#stable.set(key, offset)
+    }
+    return true
+  }
+
+  #producer(id: number): ProducerState {
+    const known = this.#producers.get(id)
+    if (known !== undefined) return known
+    const state = new ProducerState()
+    this.#producers.set(id, state)
+    return state
+  }
+}
+
+/** Offsets are written without a sequence. */
+const NO_BATCH: Batch = {
+  bytes: Buffer.alloc(0),
+  baseOffset: 0,
+  lastOffset: 0,
+  producerId: -1,
+  epoch: 0,
+  baseSequence: -1,
+  lastSequence: -1,
+  transactional: true,
+  control: false,
+  count: 1,
+  maxTimestamp: 0,
+}
