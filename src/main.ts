@@ -52,6 +52,7 @@ export async function runSluice(config: Config, signal: AbortSignal, onHttp?: (u
     url: config.REDIS_URL,
     deployment: config.SLUICE_DEPLOYMENT,
     topic: config.TOPIC_INPUT,
+    group: config.KAFKA_GROUP_ID,
     deadlineMs: config.REDIS_DEADLINE_MS,
   })
   open.defer(() => redis.close())
@@ -191,6 +192,7 @@ async function untilSchemasKnown(
 async function checkRedis(redis: RedisState, logger: Logger): Promise<void> {
   const fitness = await redis.check()
   if (fitness.kind === 'unsuitable') throw new ConfigError([`REDIS_URL: ${fitness.problem}`])
+  if (fitness.kind === 'foreign') throw new ConfigError([fitness.problem])
   if (fitness.kind === 'unavailable')
     logger.warn(
       { code: fitness.fault.code },

@@ -4,7 +4,17 @@ import { readFileSync } from 'node:fs'
 /** The function library under the name it is loaded with: a digest of its text, so that releases run side by side. */
 export type Library = { readonly version: string; readonly code: string }
 
-export type FunctionName = 'probe' | 'acquire' | 'observe' | 'reserve' | 'put_context' | 'context_positions'
+export type FunctionName =
+  | 'probe'
+  | 'acquire'
+  | 'remind'
+  | 'observe'
+  | 'reserve'
+  | 'claim_rebuild'
+  | 'restore'
+  | 'finish_rebuild'
+  | 'put_context'
+  | 'context_positions'
 
 /** The library of this release. */
 export const readLibrary = (): Library => libraryOf(readFileSync(new URL('./sluice.lua', import.meta.url), 'utf8'))

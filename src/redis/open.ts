@@ -14,6 +14,8 @@ export type RedisConfig = {
   readonly deployment: string
   /** The input topic, of which decision ids are made. */
   readonly topic: string
+  /** The consumer group that decides; no two may share a deployment's state. */
+  readonly group: string
   /** Later answers count as none, milliseconds; 250 unless given. */
   readonly deadlineMs?: number
   /** How long calls are refused at once after one had no answer, milliseconds; 200 unless given. */
@@ -28,9 +30,16 @@ export type RedisConfig = {
 export type RedisState = {
   readonly store: RedisStateStore
   readonly context: RedisContextStore
-  /** Whether the server is fit to hold state; `unavailable` when it does not answer. */
-  readonly check: () => Promise<Suitability | { readonly kind: 'unavailable'; readonly fault: Fault }>
-  /** Null while Redis answers, else what is wrong; for readiness. */
+  /**
+   * Whether the server is fit to hold state, and this deployment's is not another group's; `unavailable` when it does not
+   * answer.
+   */
+  readonly check: () => Promise<
+    | Suitability
+    | { readonly kind: 'foreign'; readonly problem: string }
+    | { readonly kind: 'unavailable'; readonly fault: Fault }
+  >
+  /** Null while Redis answers and its state may be used, else what is wrong; for readiness. */
   readonly trouble: () => Fault | null
   /** Function calls sent so far. */
   readonly roundTrips: () => number
@@ -44,18 +53,21 @@ export async function openRedis(config: RedisConfig): Promise<RedisState> {
       `the deployment name \`${config.deployment}\` may have letters, digits, \`.\`, \`_\` and \`-\` only`,
     )
   }
-  const { url, deployment, topic, deadlineMs = 250, probeMs = 200, backlogEvents = 200_000 } = config
+  const { url, deployment, topic, group, deadlineMs = 250, probeMs = 200, backlogEvents = 200_000 } = config
   const library = config.library ?? readLibrary()
   const connection = new Connection({ url, deployment, deadlineMs, probeMs, library })
+  const store = new RedisStateStore({ topic, group, deployment, deadlineMs, backlogEvents }, connection)
   await connection.open()
   return {
-    store: new RedisStateStore({ topic, deadlineMs, backlogEvents }, connection),
+    store,
     context: new RedisContextStore(connection, deadlineMs),
     check: async () => {
       const info = await connection.info()
-      return info === null ? { kind: 'unavailable', fault: connection.fault() } : suitability(info)
+      if (info === null) return { kind: 'unavailable', fault: connection.fault() }
+      await store.acquire(new Map(), 0)
+      return store.trouble === null ? suitability(info) : { kind: 'foreign', problem: store.trouble.detail }
     },
-    trouble: () => (connection.isServing ? null : connection.fault()),
+    trouble: () => (connection.isServing ? store.trouble : connection.fault()),
     roundTrips: () => connection.roundTrips,
     close: () => connection.close(),
   }

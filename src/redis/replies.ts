@@ -1,5 +1,7 @@
 import type { ContextValue, First } from '../decision/facts.ts'
+import type { Inquiry } from '../decision/inquiry.ts'
 import type { Grant, Observation } from '../processor/ports.ts'
+import { labelOf } from './segment.ts'
 
 /** A recorded observation, as `observe` in sluice.lua writes it. */
 type ObservationRecord = readonly [
@@ -15,32 +17,55 @@ type ObservationRecord = readonly [
 type GrantRecord = readonly [offset: number, granted: 0 | 1, counters: readonly (string | number)[]]
 
 /** One range's observations in the order of its inquiries; null for what is below the committed offset. */
-export function readObservations(text: string, topic: string): readonly (Observation | null)[] {
+export function readObservations(
+  text: string,
+  inquiries: readonly Inquiry[],
+  topic: string,
+): readonly (Observation | null)[] {
   const records = JSON.parse(`[${text}]`) as readonly (ObservationRecord | null)[]
-  return records.map((it) => it && observationOf(it, topic))
+  return records.map((it, at) => it && observationOf(it, inquiries[at], topic))
 }
 
-function observationOf([, now, lost, first, counters, contexts]: ObservationRecord, topic: string): Observation {
+function observationOf(
+  [, now, lost, first, counters, contexts]: ObservationRecord,
+  asked: Inquiry | undefined,
+  topic: string,
+): Observation {
   return {
     now,
     lost: lost === 1,
     first: first === null ? null : firstOf(first, topic),
-    counters: pairs<number>(counters),
-    context: contextsOf(contexts),
+    counters: countsOf(counters, asked),
+    context: contextsOf(contexts, asked),
   }
 }
 
 /** One range's grants in the order of its claims; null for what is below the committed offset. */
-export function readGrants(text: string): readonly (Grant | null)[] {
+export function readGrants(text: string, claims: readonly { readonly inquiry: Inquiry }[]): readonly (Grant | null)[] {
   const records = JSON.parse(`[${text}]`) as readonly (GrantRecord | null)[]
-  return records.map((it) => it && { granted: it[1] === 1, counters: pairs<number>(it[2]) })
+  return records.map((it, at) => it && { granted: it[1] === 1, counters: countsOf(it[2], claims[at]?.inquiry) })
 }
 
-function contextsOf(named: readonly (string | ContextValue | null)[]): Map<string, ContextValue> {
+/** By limit id what is asked for now; a count that was recorded of another entity is absent, so that it is not taken. */
+function countsOf(labelled: readonly (string | number)[], asked: Inquiry | undefined): Map<string, number> {
+  const recorded = pairs<number>(labelled)
+  const counts = new Map<string, number>()
+  for (const { limit, key } of asked?.counters ?? []) {
+    const count = recorded.get(labelOf(limit, key))
+    if (count !== undefined) counts.set(limit, count)
+  }
+  return counts
+}
+
+function contextsOf(
+  labelled: readonly (string | ContextValue | null)[],
+  asked: Inquiry | undefined,
+): Map<string, ContextValue> {
+  const recorded = pairs<ContextValue | null>(labelled)
   const contexts = new Map<string, ContextValue>()
-  for (let i = 0; i + 1 < named.length; i += 2) {
-    const value = named[i + 1]
-    if (value !== null) contexts.set(named[i] as string, value as ContextValue)
+  for (const { name, hash } of asked?.context ?? []) {
+    const value = hash === null ? undefined : recorded.get(labelOf(name, hash))
+    if (value !== undefined && value !== null) contexts.set(name, value)
   }
   return contexts
 }

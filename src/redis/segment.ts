@@ -83,7 +83,7 @@ function packCounters(counters: Names<CounterInquiry>, packLast: (counter: Count
   for (const counter of counters.all) {
     packer.text(counterKey(counter))
     packer.number(Math.max(1, Math.ceil(counter.windowMs)))
-    packer.text(nameText(counter.limit))
+    packer.text(labelText(counter.limit, counter.key))
     packLast(counter)
   }
   return counters.all.length * 4
@@ -92,26 +92,38 @@ function packCounters(counters: Names<CounterInquiry>, packLast: (counter: Count
 function packContexts(contexts: Names<ContextInquiry>): number {
   for (const { name, hash } of contexts.all) {
     packer.text(hash ?? '')
-    packer.text(nameText(name))
+    packer.text(labelText(name, hash ?? ''))
   }
   return contexts.all.length * 2
 }
 
-/** Names of limits and contexts as Redis pastes them; policies have few of them, and change seldom. */
+/**
+ * What a recorded count or context is called: the name in the policy, and as much of the hash as tells entities apart.
+ * A replay under another policy may ask for the same name and mean another entity, and must not be given this one's.
+ */
+export const labelOf = (name: string, hash: string): string => `${name} ${hash.slice(0, HASH_CHARS)}`
+
+const HASH_CHARS = 8
+
+/** Names of limits and contexts as JSON without the last quote; policies have few of them, and change seldom. */
 const nameTexts = new Map<string, string>()
 const NAMES_MAX = 1000
+
+/** The label as Redis pastes it. */
+const labelText = (name: string, hash: string): string => `${nameText(name)} ${hash.slice(0, HASH_CHARS)}",`
 
 function nameText(name: string): string {
   const known = nameTexts.get(name)
   if (known !== undefined) return known
   if (nameTexts.size >= NAMES_MAX) nameTexts.clear()
-  const text = `${JSON.stringify(name)},`
+  const text = JSON.stringify(name).slice(0, -1)
   nameTexts.set(name, text)
   return text
 }
 
 /** The key is a hash of the limit's id and what is counted per, so kind and key name a counter. */
-const counterKey = ({ count, key }: CounterInquiry): string => `${count === 'proposals' ? 'p' : 'e'}${key}`
+export const counterKey = ({ count, key }: Pick<CounterInquiry, 'count' | 'key'>): string =>
+  `${count === 'proposals' ? 'p' : 'e'}${key}`
 
 /** Values by name, each with an index from 1 in the order of its first use. Different values may share a name. */
 class Names<T> {

@@ -8,34 +8,44 @@
 -- call would only cost bytes. An ACL needs '~{<deployment>}:*'. One deployment therefore lives on one shard, which it
 -- must: a call is atomic over partitions and counters.
 --
---   {d}:state            hash    epoch (random, set once), lostAt (ms, absent = never)
---   {d}:p:<partition>    hash    token, watermark (next offset to observe), committed, epoch
+--   {d}:state            hash    epoch (random; a new one begins when state was lost), lostAt (ms; while it is there,
+--                                counters lack what was counted before the epoch), owner (group and topic)
+--   {d}:p:<partition>    hash    token, watermark (next offset to observe), committed, epoch, since (what lies below it
+--                                was not observed in this epoch), reserved (after the last offset that asked for places)
 --   {d}:f:<partition>    hash    what was recorded of offsets not yet committed, one JSON array a line, lines ending
 --                                in a comma but for the last: o<offset>-<next> = observations of the offsets from the
 --                                first to before the second, g<offset>-<next> = grants
 --   {d}:e:<action key>   string  <partition>:<offset>:<digest> of the first event; expires after duplicatesMs
---   {d}:c:<kind><key>    string  MessagePack [bucket width, bucket, count, bucket, count, ...]; expires with its window
+--   {d}:c:<epoch>:<kind><key>
+--                        string  MessagePack [bucket width, bucket, count, bucket, count, ...]; expires with its window
+--   {d}:rebuild          hash    epoch, holder, until (ms), progress, and @<place> = next offset of it to restore from
 --   {d}:x:<hash>         string  context as JSON that starts with its version
 --   {d}:context          hash    <partition of the context topic> = next offset to apply
 --
 -- state, p and f have no expiry: a partition may rest for weeks, and what is in them is bounded by the number of
 -- partitions and by what is not yet committed.
 --
--- INVARIANT: in every function all reads and checks come before the first write, so a refused call changes nothing.
+-- A loss ends the epoch: without one nobody may write, so every owner takes its partitions anew, and the first begins the
+-- next epoch with counters of its own. What was counted before is restored from the verdicts whose offsets lie below
+-- `since`; what lies above is counted as it is observed. So each event is counted once, whichever comes first.
+--
+-- INVARIANT: in every function all reads and checks come before the first write, so a refused call changes nothing but,
+-- where it shows that state was lost, the epoch.
 
 local BUCKETS = 16
 -- Arguments of one command; well below what Lua's C stack takes (8000).
 local CHUNK = 2000
 
 -- While a library is loaded there is no redis.call and no standard library, so these are set by the first call.
-local call, concat, floor, ceil, max, min, pack, unpack_message, format, sub, match, gmatch
+local call, concat, sort, floor, ceil, max, min, pack, unpack_message, format, sub, match, gmatch
 
 -- Numbers as text. Lua's own conversion costs a printf each and rounds above 14 digits.
 local DIGITS = {}
 
 local function begin()
   call = redis.call
-  concat, format, sub, match, gmatch = table.concat, string.format, string.sub, string.match, string.gmatch
+  concat, sort = table.concat, table.sort
+  format, sub, match, gmatch = string.format, string.sub, string.match, string.gmatch
   floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
   pack, unpack_message = cmsgpack.pack, cmsgpack.unpack
   for n = 0, 999 do
@@ -73,13 +83,20 @@ local function values_of(keys, total)
 end
 
 local function partition_of(prefix, partition)
-  local own = call('HMGET', prefix .. 'p:' .. partition, 'token', 'watermark', 'committed', 'epoch')
+  local own = call('HMGET', prefix .. 'p:' .. partition, 'token', 'watermark', 'committed', 'epoch', 'reserved')
   return {
     token = own[1],
     watermark = own[2] and tonumber(own[2]),
     committed = tonumber(own[3] or '0'),
     epoch = own[4],
+    reserved = tonumber(own[5] or '0'),
   }
+end
+
+-- Ends the epoch, since its counters lack something.
+local function lose(state_key, now)
+  call('HSET', state_key, 'lostAt', format('%.0f', now))
+  call('HDEL', state_key, 'epoch')
 end
 
 local function may_write(own, token, epoch)
@@ -169,9 +186,9 @@ end
 
 -- Reads every counter that `segments` name, once. A segment's counters lie flat, four values each, beginning with key
 -- and window. Returns them by key, and in order.
-local function load_counters(prefix, segments, now)
+local function load_counters(prefix, epoch, segments, now)
   local by_key, keys, names, windows, total = {}, {}, {}, {}, 0
-  local start = prefix .. 'c:'
+  local start = prefix .. 'c:' .. (epoch or '') .. ':'
   for s = 1, #segments do
     local named = segments[s].counters
     for i = 1, #named, 4 do
@@ -240,50 +257,98 @@ end
 
 -- ---- acquire ------------------------------------------------------------------------------------------------------
 
+-- Whether what is known of a partition shows that state was lost. While a loss is being mended, partitions that this
+-- epoch has not seen are expected.
+local function acquisition_shows_loss(own, epoch, is_mending, committed, needed, reserved)
+  if own.watermark and own.epoch == epoch then
+    return committed and own.watermark < min(committed, needed) or own.reserved < reserved
+  end
+  return not is_mending and (own.watermark or committed) ~= nil
+end
+
 -- Purpose  Takes partitions over, and notices that state was lost: a partition with a committed offset that state does
 --          not know, has not observed so far, or knows from another epoch. A partition without either is new.
---          Watermarks are raised to `needed` and never lowered. Tokens are times in microseconds, or one more than the
---          last, so they grow even across a loss of state and two owners never hold the same.
+--          Watermarks are raised to `needed` and never lowered, but where a new epoch begins: what was observed before it
+--          and is read again is observed anew. Tokens are times in microseconds, or one more than the last, so they grow
+--          even across a loss of state and two owners never hold the same.
 -- KEYS     1 {d}:state
 -- ARGV     1 a random epoch, used if there is none
+--          2 whose state this is: group and topic
 --          then per partition: partition, committed offset or '', next offset to read, needed: the offset up to which
---          the watermark must have come (lower than committed where the caller can still catch up from memory)
--- Returns  { '0' or '1': loss was noticed now, token, token, ... }
+--          the watermark must have come (lower than committed where the caller can still catch up from memory), and the
+--          end of what asked for places, as far as the caller knows
+--          Without partitions nothing is changed.
+-- Returns  { 'foreign', owner } with nothing changed, or { 'owned', '0' or '1': state is incomplete, token, token, ... }
 local function acquire(keys, args)
   local state_key = keys[1]
   local prefix = prefix_of(state_key)
   local time = microseconds()
-  local epoch = call('HGET', state_key, 'epoch')
-  local is_new = not epoch
-  epoch = epoch or args[1]
+  local state = call('HMGET', state_key, 'epoch', 'lostAt', 'owner')
+  local epoch, lost_at, owner = state[1], state[2], state[3]
+  if owner and owner ~= args[2] then
+    return { 'foreign', owner }
+  end
+  if #args < 3 then
+    return { 'owned', lost_at and '1' or '0' }
+  end
   local owns, lost = {}, false
-  for i = 2, #args, 4 do
+  for i = 3, #args, 5 do
     local own = partition_of(prefix, args[i])
-    local committed, needed = tonumber(args[i + 1]), tonumber(args[i + 3])
-    if own.watermark then
-      lost = lost or own.epoch ~= epoch or (committed and own.watermark < min(committed, needed))
-    else
-      lost = lost or committed ~= nil
-    end
+    local committed, needed, reserved = tonumber(args[i + 1]), tonumber(args[i + 3]), tonumber(args[i + 4])
+    lost = lost or acquisition_shows_loss(own, epoch, epoch and lost_at, committed, needed, reserved)
     owns[#owns + 1] = own
   end
-  if is_new then
-    call('HSET', state_key, 'epoch', epoch)
+  if lost or not epoch then
+    epoch = args[1]
   end
   if lost then
-    call('HSET', state_key, 'lostAt', format('%.0f', floor(time / 1000)))
+    lost_at = format('%.0f', floor(time / 1000))
+    call('HSET', state_key, 'lostAt', lost_at)
   end
-  local reply = { lost and '1' or '0' }
+  call('HSET', state_key, 'epoch', epoch, 'owner', args[2])
+  local reply = { 'owned', lost_at and '1' or '0' }
   for at, own in ipairs(owns) do
-    local i = 4 * at - 2
-    local start, watermark = tonumber(args[i + 2]), max(own.watermark or 0, tonumber(args[i + 3]))
+    local i = 5 * at - 2
+    local key, start, needed = prefix .. 'p:' .. args[i], tonumber(args[i + 2]), args[i + 3]
     local token = format('%.0f', max(time, tonumber(own.token or '0') + 1))
-    call('HSET', prefix .. 'p:' .. args[i], 'token', token, 'epoch', epoch, 'watermark', format('%.0f', watermark),
-      'committed', args[i + 2])
-    trim(prefix, args[i], start)
-    reply[at + 1] = token
+    if own.epoch == epoch then
+      local watermark = max(own.watermark, tonumber(needed))
+      call('HSET', key, 'token', token, 'watermark', format('%.0f', watermark), 'committed', args[i + 2])
+      trim(prefix, args[i], start)
+    else
+      call('HSET', key, 'token', token, 'watermark', needed, 'committed', args[i + 2], 'epoch', epoch, 'since', needed,
+        'reserved', args[i + 4])
+      call('UNLINK', prefix .. 'f:' .. args[i])
+    end
+    reply[at + 2] = token
   end
   return reply
+end
+
+-- ---- remind -------------------------------------------------------------------------------------------------------
+
+-- Purpose  Holds state against what its owner knows of it. Behind a new connection may be a server that lacks the last
+--          writes: a replica that took over, or a restart.
+-- KEYS     1 {d}:state
+-- ARGV     per partition: partition, token, the watermark and the end of what asked for places, as the owner knows them
+-- Returns  { 'fenced', partition } where another owns it or something is missing, which ends the epoch; { 'ok' }
+local function remind(keys, args)
+  local prefix = prefix_of(keys[1])
+  local epoch = call('HGET', keys[1], 'epoch')
+  local behind = nil
+  for i = 1, #args, 4 do
+    local own = partition_of(prefix, args[i])
+    if not may_write(own, args[i + 1], epoch) then
+      return { 'fenced', args[i] }
+    end
+    local is_behind = own.watermark < tonumber(args[i + 2]) or own.reserved < tonumber(args[i + 3])
+    behind = behind or is_behind and args[i]
+  end
+  if behind then
+    lose(keys[1], floor(microseconds() / 1000))
+    return { 'fenced', behind }
+  end
+  return { 'ok' }
 end
 
 -- ---- observe ------------------------------------------------------------------------------------------------------
@@ -338,15 +403,15 @@ local function misses(range)
   return false
 end
 
--- Whether a call shows that state was lost: a gap before a range, or facts that are gone.
+-- The first partition of which a call shows that state was lost: a gap before a range, or facts that are gone.
 local function shows_loss(prefix, ranges)
-  local lost = false
+  local lost = nil
   for _, range in ipairs(ranges) do
     if range.from > range.watermark then
-      lost = true
+      lost = lost or range.partition
     elseif range.from < range.watermark and not range.is_quiet then
       range.recorded = load_recorded(prefix, range.partition, 'o')
-      lost = lost or misses(range)
+      lost = lost or misses(range) and range.partition
     end
   end
   return lost
@@ -504,7 +569,7 @@ end
 --          the mode 'quiet' catch up on what the caller could not tell in time: they count what is new in them, and
 --          answer nothing.
 --          A gap between the watermark and a range, or a fact that should be recorded and is not, shows that state was
---          lost; such an offset is observed and counted anew, since a count too high is the safe side.
+--          lost, which ends the epoch.
 --          Offsets below the committed one that were observed before are passed over (null): only a call that arrives
 --          after its caller gave up on it has such.
 -- KEYS     1 {d}:state
@@ -516,7 +581,7 @@ end
 --            contexts  hash, name as JSON and a comma; ...
 --            events    offset as text, action key, digest, number of counters, their indices from 1, number of
 --                      contexts, their indices from 1; ...
--- Returns  { 'fenced', partition } with nothing changed, or { 'ok', text, ... }: per range '' if it was quiet, else one
+-- Returns  { 'fenced', partition } with nothing counted, or { 'ok', text, ... }: per range '' if it was quiet, else one
 --          observation for each event as JSON, parted by commas: [offset, now, lost (0, 1), first
 --          ("partition:offset:digest" or null), [limit id, count before, ...], [context name, context, ...]]
 local function observe(keys, args)
@@ -529,9 +594,13 @@ local function observe(keys, args)
     return { 'fenced', stranger }
   end
   chain(ranges)
-  local lost_now = shows_loss(prefix, ranges)
-  local lost_at = lost_now and now or tonumber(state[2])
-  local counters, order = load_counters(prefix, ranges, now)
+  local gap = shows_loss(prefix, ranges)
+  if gap then
+    lose(state_key, now)
+    return { 'fenced', gap }
+  end
+  local lost_at = state[2] and tonumber(state[2])
+  local counters, order = load_counters(prefix, state[1], ranges, now)
   local is_lost = lost_at and now < lost_at + tonumber(args[2])
   local scope = {
     prefix = prefix,
@@ -542,9 +611,6 @@ local function observe(keys, args)
     contexts = load_contexts(prefix, ranges),
     head = ',' .. format('%.0f', now) .. (is_lost and ',1,' or ',0,'),
   }
-  if lost_now then
-    call('HSET', state_key, 'lostAt', format('%.0f', now))
-  end
   local reply = { 'ok' }
   for i, range in ipairs(ranges) do
     if range.committed > range.was_committed then
@@ -587,14 +653,18 @@ local function reserve_range(range, scope)
     local line = range.recorded[offset] or (tonumber(offset) < range.committed and 'null')
     if not line then
       line = claim(range, at, scope, by_index)
-      first_fresh, last = first_fresh or offset, offset
+      first_fresh, last = first_fresh or offset, tonumber(offset)
       fresh[#fresh + 1] = line
     end
     lines[#lines + 1] = line
     at = at + 2 + events[at + 1]
   end
   if first_fresh then
-    record(scope.prefix, range.partition, 'g', first_fresh, format('%.0f', last + 1), concat(fresh, ',\n'))
+    local next = format('%.0f', last + 1)
+    record(scope.prefix, range.partition, 'g', first_fresh, next, concat(fresh, ',\n'))
+    if last >= range.reserved then
+      call('HSET', scope.prefix .. 'p:' .. range.partition, 'reserved', next)
+    end
   end
   return concat(lines, ',\n')
 end
@@ -619,11 +689,17 @@ local function reserve(keys, args)
       return { 'fenced', args[i] }
     end
     local message = unpack_message(args[i + 2])
-    local range = { partition = args[i], committed = own.committed, counters = message[1], events = message[2] }
+    local range = {
+      partition = args[i],
+      committed = own.committed,
+      reserved = own.reserved,
+      counters = message[1],
+      events = message[2],
+    }
     range.recorded = load_recorded(prefix, range.partition, 'g')
     ranges[#ranges + 1] = range
   end
-  local counters, order = load_counters(prefix, ranges, now)
+  local counters, order = load_counters(prefix, epoch, ranges, now)
   local scope = { prefix = prefix, now = now, counters = counters }
   local reply = { 'ok' }
   for i, range in ipairs(ranges) do
@@ -631,6 +707,150 @@ local function reserve(keys, args)
   end
   store_counters(order)
   return reply
+end
+
+-- ---- rebuild ------------------------------------------------------------------------------------------------------
+--
+-- What was counted before a loss is restored from the verdicts, while owners go on counting into the same counters. One
+-- process at a time does it; how far each place (a partition of a verdict topic) was restored is stored with the counts,
+-- so whoever goes on neither misses nor doubles any. A new loss begins a new epoch, and the rebuild begins anew.
+
+-- Purpose  Asks for the right to restore, or keeps it.
+-- KEYS     1 {d}:state
+-- ARGV     1 holder: a name that no other process has, 2 how long the right lasts, ms, 3 number of input partitions
+-- Returns  { 'whole' }: nothing is missing
+--          { 'waiting', partition }: nobody has taken the partition in this epoch, so what is to be restored is not known
+--          { 'held', progress }: another process restores
+--          { 'yours', epoch, now, since of partition 0, since of partition 1, ..., place, next offset of it, ... }
+local function claim_rebuild(keys, args)
+  local prefix = prefix_of(keys[1])
+  local key = prefix .. 'rebuild'
+  local now = floor(microseconds() / 1000)
+  local state = call('HMGET', keys[1], 'epoch', 'lostAt')
+  local epoch = state[1]
+  if not state[2] then
+    return { 'whole' }
+  end
+  local reply = { 'yours', epoch, format('%.0f', now) }
+  for partition = 0, tonumber(args[3]) - 1 do
+    local own = call('HMGET', prefix .. 'p:' .. partition, 'epoch', 'since')
+    if not epoch or own[1] ~= epoch then
+      return { 'waiting', text(partition) }
+    end
+    reply[#reply + 1] = own[2]
+  end
+  local held = call('HMGET', key, 'epoch', 'holder', 'until', 'progress')
+  local is_of_epoch = held[1] == epoch
+  if is_of_epoch and held[2] ~= args[1] and now < tonumber(held[3]) then
+    return { 'held', held[4] or '0' }
+  end
+  local fields = is_of_epoch and call('HGETALL', key) or {}
+  if not is_of_epoch then
+    call('UNLINK', key)
+  end
+  call('HSET', key, 'epoch', epoch, 'holder', args[1], 'until', format('%.0f', now + tonumber(args[2])))
+  for i = 1, #fields, 2 do
+    if sub(fields[i], 1, 1) == '@' then
+      reply[#reply + 1] = sub(fields[i], 2)
+      reply[#reply + 1] = fields[i + 1]
+    end
+  end
+  return reply
+end
+
+local function may_restore(state_key, rebuild_key, holder, epoch)
+  local held = call('HMGET', rebuild_key, 'epoch', 'holder')
+  return held[1] == epoch and held[2] == holder and call('HGET', state_key, 'epoch') == epoch
+end
+
+-- The counts of two lists of buckets in one, in the wider shape of the two, without what has left its window. A bucket
+-- goes where its last millisecond lies, which is never too early.
+local function merged(a, b, now)
+  local width, counts, places = max(a[1], b[1]), {}, {}
+  local oldest = floor(now / width) - BUCKETS
+  for _, list in ipairs({ a, b }) do
+    for i = 2, #list, 2 do
+      local bucket = list[1] == width and list[i] or floor(((list[i] + 1) * list[1] - 1) / width)
+      if bucket >= oldest then
+        if not counts[bucket] then
+          places[#places + 1] = bucket
+        end
+        counts[bucket] = (counts[bucket] or 0) + list[i + 1]
+      end
+    end
+  end
+  sort(places)
+  local buckets = { width }
+  for _, bucket in ipairs(places) do
+    buckets[#buckets + 1] = bucket
+    buckets[#buckets + 1] = counts[bucket]
+  end
+  return buckets
+end
+
+-- Purpose  Restores what a run of verdicts counted, once: it must begin where the last one of its place ended.
+--          An action key keeps the earliest of its events, which is the one that is forgotten first.
+-- KEYS     1 {d}:state
+-- ARGV     1 holder, 2 epoch, 3 how long the right lasts from now, ms, 4 progress, for others to show
+--          5 place, 6 first offset of the run, 7 next offset after it
+--          8 MessagePack array of two flat arrays:
+--            counters  key, array [bucket width, bucket, count, bucket, count, ...]; ...
+--            events    action key, "partition:offset:digest", when it is forgotten (ms); ...
+-- Returns  { 'restored' }, or with nothing changed { 'fenced' } (another process restores, or state was lost again) or
+--          { 'behind', next offset of the place }
+local function restore(keys, args)
+  local prefix = prefix_of(keys[1])
+  local key = prefix .. 'rebuild'
+  local now = floor(microseconds() / 1000)
+  if not may_restore(keys[1], key, args[1], args[2]) then
+    return { 'fenced' }
+  end
+  local place = '@' .. args[5]
+  local reached = call('HGET', key, place)
+  if reached and reached ~= args[6] then
+    return { 'behind', reached }
+  end
+  local message = unpack_message(args[8])
+  local counters, events = message[1], message[2]
+  local counter_keys, event_keys = {}, {}
+  for i = 1, #counters, 2 do
+    counter_keys[#counter_keys + 1] = prefix .. 'c:' .. args[2] .. ':' .. counters[i]
+  end
+  for i = 1, #events, 3 do
+    event_keys[#event_keys + 1] = prefix .. 'e:' .. events[i]
+  end
+  local counts = values_of(counter_keys, #counter_keys)
+  for at, counter_key in ipairs(counter_keys) do
+    local more = counters[2 * at]
+    local buckets = merged(counts[at] and unpack_message(counts[at]) or { more[1] }, more, now)
+    if #buckets > 1 then
+      call('SET', counter_key, pack(buckets), 'PX', format('%.0f', (BUCKETS + 2) * buckets[1]))
+    end
+  end
+  for at, event_key in ipairs(event_keys) do
+    local value, left = events[3 * at - 1], events[3 * at] - now
+    local expiry = format('%.0f', left)
+    -- The same key may come twice in a run, so what is there now counts, not what was there before.
+    if left > 0 and not call('SET', event_key, value, 'NX', 'PX', expiry) and left < call('PTTL', event_key) then
+      call('SET', event_key, value, 'PX', expiry)
+    end
+  end
+  call('HSET', key, place, args[7], 'until', format('%.0f', now + tonumber(args[3])), 'progress', args[4])
+  return { 'restored' }
+end
+
+-- Purpose  Says that all was restored: from now on nothing is missing.
+-- KEYS     1 {d}:state
+-- ARGV     1 holder, 2 epoch
+-- Returns  { 'done' }, or { 'fenced' } with nothing changed
+local function finish_rebuild(keys, args)
+  local key = prefix_of(keys[1]) .. 'rebuild'
+  if not may_restore(keys[1], key, args[1], args[2]) then
+    return { 'fenced' }
+  end
+  call('HDEL', keys[1], 'lostAt')
+  call('UNLINK', key)
+  return { 'done' }
 end
 
 -- ---- put_context --------------------------------------------------------------------------------------------------
@@ -704,7 +924,11 @@ end
 
 register('probe', probe)
 register('acquire', acquire)
+register('remind', remind)
 register('observe', observe)
 register('reserve', reserve)
+register('claim_rebuild', claim_rebuild)
+register('restore', restore)
+register('finish_rebuild', finish_rebuild)
 register('put_context', put_context)
 register('context_positions', context_positions)

@@ -1,4 +1,5 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
+import type { Fault } from '../processor/fault.ts'
 import type {
   Grant,
   Observation,
@@ -17,6 +18,9 @@ import type { Segment } from './segment.ts'
 export type RedisStateConfig = {
   /** The input topic, of which decision ids are made. */
   readonly topic: string
+  /** The consumer group that decides; no two may share a deployment's state. */
+  readonly group: string
+  readonly deployment: string
   /** One call, and all of one `observe`, is answered within this, milliseconds. */
   readonly deadlineMs: number
   /** How many events are remembered while Redis is away; beyond that, the outage counts as lost state. */
@@ -37,7 +41,12 @@ type Reserved = Awaited<ReturnType<StateStore['reserve']>>
 type Owned = { readonly token: number; readonly reached: number; readonly since: number }
 
 /** How one partition is acquired: see `acquire` in sluice.lua. */
-type Claim = { readonly partition: number; readonly position: Position; readonly needed: number }
+type Claim = {
+  readonly partition: number
+  readonly position: Position
+  readonly needed: number
+  readonly reserved: number
+}
 
 /**
  * StateStore over the function library. An `observe` that gets no answer is remembered, and told to Redis in order
@@ -54,9 +63,13 @@ export class RedisStateStore implements StateStore {
   readonly #connection: Connection
   readonly #backlog: Backlog
   readonly #owned = new Map<number, Owned>()
+  /** Per partition the offset after the last whose claim was answered: what state must know of at the least. */
+  readonly #reserved = new Map<number, number>()
   /** The connection that `#owned` was last told to. */
   #session = -1
   #turn: Promise<unknown> = Promise.resolve()
+  #isIncomplete = false
+  #trouble: Fault | null = null
 
   constructor(config: RedisStateConfig, connection: Connection) {
     this.#config = config
@@ -69,6 +82,21 @@ export class RedisStateStore implements StateStore {
     return this.#backlog.events
   }
 
+  /** Whether state was known to lack what was counted before a loss, when it last answered. */
+  get isIncomplete(): boolean {
+    return this.#isIncomplete
+  }
+
+  /** Null, or why this process may not use this state although Redis answers. */
+  get trouble(): Fault | null {
+    return this.#trouble
+  }
+
+  /** State was made whole again. */
+  completed(): void {
+    this.#isIncomplete = false
+  }
+
   /**
    * A partition this process kept keeps what is remembered of it, as long as that reaches up to where it now starts:
    * nobody else observed in between, or what is remembered has been observed since and is passed over. Otherwise, and
@@ -76,12 +104,17 @@ export class RedisStateStore implements StateStore {
    */
   acquire(positions: ReadonlyMap<number, Position>, _longestWindowMs: number): Promise<Acquired> {
     return this.#inTurn(async () => {
+      for (const partition of this.#reserved.keys()) if (!positions.has(partition)) this.#reserved.delete(partition)
       const claims = [...positions].map(([partition, position]) => this.#claim(partition, position))
       this.#owned.clear()
       this.#session = this.#connection.session
-      const answer = await this.#connection.call('acquire', acquireArgs(claims), this.#config.deadlineMs)
+      const args = [randomBytes(6).toString('base64url'), ownerOf(this.#config), ...claims.flatMap(claimArgs)]
+      const answer = await this.#connection.call('acquire', args, this.#config.deadlineMs)
       if (answer.kind === 'unavailable') return answer
-      const [, ...tokens] = answer.reply as readonly string[]
+      const [kind, figure, ...tokens] = answer.reply as readonly string[]
+      this.#trouble = kind === 'foreign' ? foreign(figure ?? '', this.#config) : null
+      if (this.#trouble !== null) return { kind: 'unavailable', fault: this.#trouble }
+      this.#isIncomplete = figure === '1'
       this.#keepOnly(claims)
       for (const [at, { partition, needed }] of claims.entries())
         this.#owned.set(partition, { token: Number(tokens[at]), reached: needed, since: 0 })
@@ -109,9 +142,10 @@ export class RedisStateStore implements StateStore {
     return readable((): Reserved => {
       const grants = new Map<number, ReadonlyMap<number, Grant>>()
       for (const [at, { partition, claims }] of ranges.entries()) {
-        const byOffset = zip(claims, readGrants(texts.all[at] ?? ''))
+        const byOffset = zip(claims, readGrants(texts.all[at] ?? '', claims))
         if (byOffset === null) return { kind: 'fenced', partition }
         grants.set(partition, byOffset)
+        this.#reservedTo(partition, (claims.at(-1)?.offset ?? -1) + 1)
       }
       return { kind: 'reserved', grants }
     })
@@ -165,16 +199,15 @@ export class RedisStateStore implements StateStore {
     return null
   }
 
-  /** Tells a new connection how far each partition had come, as a run of nothing that begins there; those of `first` first. */
+  /** Tells a new connection how far each partition had come, those of `first` first. */
   async #remind(first: ReadonlySet<number>, deadline: number): Promise<StateRefusal | null> {
     const { session } = this.#connection
     if (this.#session === session) return null
     const owned = [...this.#owned].toSorted(([a], [b]) => Number(first.has(b)) - Number(first.has(a)))
-    const args = owned.flatMap(([partition, { token, reached }]) => {
-      const nothing = { partition, token, from: reached, next: reached, committed: 0, inquiries: [] }
-      return rangeArgs(nothing, observeSegment(nothing), 'quiet')
-    })
-    const answer = await this.#connection.call('observe', ['0', '0', ...args], deadline - Date.now())
+    const args = owned.flatMap(([partition, { token, reached }]) =>
+      [partition, token, reached, this.#reserved.get(partition) ?? 0].map(String),
+    )
+    const answer = await this.#connection.call('remind', args, deadline - Date.now())
     const texts = textsOf(answer)
     if (texts.kind !== 'ok') return texts
     for (const [partition, it] of owned) this.#owned.set(partition, { ...it, since: it.reached })
@@ -190,6 +223,10 @@ export class RedisStateStore implements StateStore {
   #reached(partition: number, next: number): void {
     const owned = this.#owned.get(partition)
     if (owned !== undefined && next > owned.reached) this.#owned.set(partition, { ...owned, reached: next })
+  }
+
+  #reservedTo(partition: number, next: number): void {
+    if (next > (this.#reserved.get(partition) ?? 0)) this.#reserved.set(partition, next)
   }
 
   /** Tells Redis what is remembered from before `from`, in order; half of the time is left for what is asked itself. */
@@ -220,8 +257,9 @@ export class RedisStateStore implements StateStore {
   #read(ranges: readonly ObserveRange[], texts: readonly string[]): Observed {
     const observations = new Map<number, ReadonlyMap<number, Observation>>()
     for (const [at, { partition, inquiries }] of ranges.entries()) {
-      const byOffset = zip(inquiries, readObservations(texts[at] ?? '', this.#config.topic))
+      const byOffset = zip(inquiries, readObservations(texts[at] ?? '', inquiries, this.#config.topic))
       if (byOffset === null) return { kind: 'fenced', partition }
+      this.#isIncomplete = inquiries.length > 0 ? isLost(byOffset) : this.#isIncomplete
       observations.set(partition, byOffset)
     }
     return { kind: 'observed', observations }
@@ -229,7 +267,8 @@ export class RedisStateStore implements StateStore {
 
   #claim(partition: number, position: Position): Claim {
     const remembered = this.#backlog.startOf(partition, position.start)
-    return { partition, position, needed: remembered ?? position.start }
+    const reserved = this.#reserved.get(partition) ?? 0
+    return { partition, position, needed: remembered ?? position.start, reserved }
   }
 
   #keepOnly(claims: readonly Claim[]): void {
@@ -237,7 +276,7 @@ export class RedisStateStore implements StateStore {
     for (const partition of this.#backlog.partitions()) if (!kept.has(partition)) this.#backlog.forget(partition)
   }
 
-  #stillCatchingUp(): { readonly code: 'state.unavailable'; readonly detail: string; readonly retry: true } {
+  #stillCatchingUp(): Fault {
     const detail = `catching up: ${this.#backlog.events} events of an outage are still to be counted`
     return { code: 'state.unavailable', detail, retry: true }
   }
@@ -250,14 +289,22 @@ export class RedisStateStore implements StateStore {
   }
 }
 
-function acquireArgs(claims: readonly Claim[]): string[] {
-  const perPartition = claims.flatMap(({ partition, position, needed }) => [
-    String(partition),
-    position.committed === null ? '' : String(position.committed),
-    String(position.start),
-    String(needed),
-  ])
-  return [randomUUID(), ...perPartition]
+const claimArgs = ({ partition, position, needed, reserved }: Claim): string[] => [
+  String(partition),
+  position.committed === null ? '' : String(position.committed),
+  String(position.start),
+  String(needed),
+  String(reserved),
+]
+
+const ownerOf = ({ group, topic }: RedisStateConfig): string => `group ${group} on topic ${topic}`
+
+function foreign(owner: string, config: RedisStateConfig): Fault {
+  const detail =
+    `this deployment’s state in Redis belongs to ${owner}, and this process decides for ${ownerOf(config)}: ` +
+    'set SLUICE_DEPLOYMENT to a name of its own, since two groups would take the state from each other for ever; ' +
+    `if that group is gone for good, say so with \`redis-cli HDEL '{${config.deployment}}:state' owner\``
+  return { code: 'state.unavailable', detail, retry: true }
 }
 
 /** Whose range it is, as of which committed offset. */
@@ -299,6 +346,9 @@ function zip<T>(asked: readonly { readonly offset: number }[], answers: readonly
   }
   return byOffset
 }
+
+/** As the last of them says. */
+const isLost = (byOffset: ReadonlyMap<number, Observation>): boolean => [...byOffset.values()].at(-1)?.lost ?? false
 
 /** Redis takes whole milliseconds; rounded up, so that nothing is forgotten early. */
 const wholeMs = (ms: number): string => String(Math.max(0, Math.ceil(ms)))

@@ -126,6 +126,7 @@ async function openState(config: Config): Promise<RedisState> {
     url: config.REDIS_URL,
     deployment: config.SLUICE_DEPLOYMENT,
     topic: config.TOPIC_INPUT,
+    group: config.KAFKA_GROUP_ID,
     deadlineMs: config.REDIS_DEADLINE_MS,
   })
   const updates = sellers(Date.now()).map(({ key, value }, offset) => ({

@@ -14,7 +14,13 @@ let nextOffset = 0
 
 beforeAll(async () => {
   server = await startRedis()
-  redis = await openRedis({ url: server.url, deployment: 'context', topic: 'model.outputs', deadlineMs: 5000 })
+  redis = await openRedis({
+    url: server.url,
+    deployment: 'context',
+    topic: 'model.outputs',
+    group: 'g',
+    deadlineMs: 5000,
+  })
 })
 afterAll(async () => {
   redis.close()

@@ -46,7 +46,13 @@ test.each([
 ])('batches of $batch, $actors actors, $claimed claimed: round trips are exact, CPU is small', async (setup) => {
   const { batch, actors, claimed } = setup
   await server.admin.flushall()
-  const redis = await openRedis({ url: server.url, deployment: 'cost', topic: 'model.outputs', deadlineMs: 5000 })
+  const redis = await openRedis({
+    url: server.url,
+    deployment: 'cost',
+    topic: 'model.outputs',
+    group: 'g',
+    deadlineMs: 5000,
+  })
   await expect.poll(() => redis.trouble()).toBeNull()
   const value = { source: 'crm', version: 1, time: 1, attributes: { trusted: true, orders: 12 } }
   const updates = Array.from({ length: actors }, (_, n) => ({ offset: n, hash: hex(n, 5), value }))

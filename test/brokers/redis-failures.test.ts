@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { openRedis } from '../../src/redis/open.ts'
 import type { RedisConfig, RedisState } from '../../src/redis/open.ts'
-import { Caller, DAY, velocity } from '../conformance/state-caller.ts'
+import { blast, Caller, DAY, velocity } from '../conformance/state-caller.ts'
 import type { Wish } from '../conformance/state-caller.ts'
 import { startRedis } from '../redis/server.ts'
 import type { RedisServer } from '../redis/server.ts'
@@ -18,7 +18,14 @@ let redis: RedisState
 let caller: Caller
 
 const open = (config: Partial<RedisConfig> = {}): Promise<RedisState> =>
-  openRedis({ url: server.url, deployment: 'failures', topic: 'model.outputs', deadlineMs: DEADLINE_MS, ...config })
+  openRedis({
+    url: server.url,
+    deployment: 'failures',
+    topic: 'model.outputs',
+    group: 'g',
+    deadlineMs: DEADLINE_MS,
+    ...config,
+  })
 const some = (n: number, wish: Wish = {}): Wish[] => Array.from({ length: n }, () => wish)
 
 async function timed<T>(run: () => Promise<T>): Promise<{ readonly result: T; readonly ms: number }> {
@@ -148,7 +155,49 @@ describe('a Redis that fails', () => {
     await server.kill()
     await server.start()
     await untilServing(redis)
+    expect((await caller.ask([caller.range(2, some(1))])).kind).toBe('fenced')
+    await caller.own(0, 2, 2)
     expect((await caller.observe(2, some(1)))[0]!.lost).toBe(true)
+  })
+
+  test('that came back without its last reservations is noticed, though every observation is there', async () => {
+    const asks = { counters: [blast()] }
+    await caller.own(0, 2, null)
+    await caller.observe(2, some(2, asks), { committed: 2 })
+    await server.admin.save()
+    await caller.reserve(2, some(2, asks))
+    await server.kill()
+    await server.start()
+    await untilServing(redis)
+    expect((await caller.ask([caller.range(4, some(1, asks))])).kind).toBe('fenced')
+    await caller.own(0, 4, 4)
+    expect((await caller.observe(4, some(1, asks)))[0]!.lost).toBe(true)
+  })
+
+  test('that came back without its last reservations is noticed by who acquires first', async () => {
+    const asks = { counters: [blast()] }
+    await caller.own(0, 2, null)
+    await caller.observe(2, some(2, asks), { committed: 2 })
+    await server.admin.save()
+    await caller.reserve(2, some(2, asks))
+    await server.kill()
+    await server.start()
+    await untilServing(redis)
+    await caller.own(0, 4, 4)
+    expect((await caller.observe(4, some(1, asks)))[0]!.lost).toBe(true)
+  })
+
+  test('belongs to one group: another one is told whose it is and what to do, and decides without it', async () => {
+    const other = await open({ group: 'other' })
+    await untilServing(other)
+    const answer = await other.store.acquire(new Map([[0, { start: 0, committed: null }]]), DAY)
+    expect(answer).toMatchObject({
+      kind: 'unavailable',
+      fault: { detail: expect.stringMatching(/belongs to group g on topic model.outputs.*set SLUICE_DEPLOYMENT/) },
+    })
+    expect(other.trouble()?.detail).toContain('belongs to group g')
+    expect((await caller.ask([caller.range(2, some(1))])).kind).toBe('observed')
+    other.close()
   })
 
   test('that only lost the connection has lost nothing', async () => {
@@ -181,6 +230,8 @@ describe('a Redis that fails', () => {
 })
 
 describe('a connection', () => {
+  beforeEach(async () => void (await server.admin.flushall()))
+
   test('that cannot be made does not keep anyone waiting, and is made as soon as Redis is there', async () => {
     await server.kill()
     const opened = await timed(() => open())
@@ -225,6 +276,7 @@ describe('a connection', () => {
       '+hkeys',
       '+hgetall',
       '+mget',
+      '+pttl',
       '+set',
       '+unlink',
       '+time',

@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => server[Symbol.asyncDispose]())
 beforeEach(async () => {
   await server.admin.flushall()
-  redis = await openRedis({ url: server.url, deployment: 'loss', topic: 'model.outputs', deadlineMs: 5000 })
+  redis = await openRedis({ url: server.url, deployment: 'loss', topic: 'model.outputs', group: 'g', deadlineMs: 5000 })
   await expect.poll(() => redis.trouble()).toBeNull()
   caller = new Caller(redis.store)
   await caller.own()
@@ -31,8 +31,8 @@ test('without its epoch, state refuses its owners and counts as lost', async () 
   await caller.own(0, 1, 1)
   const seen = await caller.observe(1, [{}, {}])
   expect(seen.map((it) => [it.lost, it.counters.get('velocity')])).toEqual([
-    [false, 1],
-    [true, 2],
+    [true, 0],
+    [true, 1],
   ])
 })
 
@@ -46,10 +46,12 @@ test('with another epoch, state refuses its owners and counts as lost', async ()
 test('an event whose facts are gone is observed and counted anew, as lost, and does not repeat itself', async () => {
   await caller.observe(0, [{}, {}], { committed: 0 })
   await server.admin.del('{loss}:f:0')
+  expect(await caller.ask([caller.range(0, [{}, {}], { committed: 0 })])).toEqual({ kind: 'fenced', partition: 0 })
+  await caller.own(0, 0, 0)
   const seen = await caller.observe(0, [{}, {}], { committed: 0 })
   expect(seen.map((it) => [it.lost, it.first, it.counters.get('velocity')])).toEqual([
-    [true, null, 2],
-    [true, null, 3],
+    [true, null, 0],
+    [true, null, 1],
   ])
   expect(await caller.observe(0, [{}, {}], { committed: 0 })).toEqual(seen)
 })
@@ -72,9 +74,10 @@ test('keys carry one hash tag and no text of events, policies or entities', asyn
   await caller.reserve(0, [asked])
   await redis.context.apply({ partition: 0, from: null, next: 1, updates: [] })
   const keys = await server.admin.keys('*')
+  const epoch = await server.admin.hget('{loss}:state', 'epoch')
   expect(keys.sort()).toEqual([
-    '{loss}:c:eblast-m1',
-    '{loss}:c:pv-0123',
+    `{loss}:c:${epoch}:eblast-m1`,
+    `{loss}:c:${epoch}:pv-0123`,
     '{loss}:context',
     `{loss}:e:${'a'.repeat(32)}`,
     '{loss}:f:0',
@@ -89,7 +92,8 @@ test('what is counted and remembered expires, what was committed is trimmed', as
     Array.from({ length: 50 }, () => ({})),
     { committed: 0 },
   )
-  const ttl = await server.admin.pttl('{loss}:c:pv-ann')
+  const epoch = await server.admin.hget('{loss}:state', 'epoch')
+  const ttl = await server.admin.pttl(`{loss}:c:${epoch}:pv-ann`)
   expect(ttl).toBeGreaterThan(HOUR)
   expect(ttl).toBeLessThanOrEqual(HOUR * (1 + 2 / 16))
   expect(await server.admin.pttl('{loss}:e:key-0')).toBeGreaterThan(DAY - 5000)

@@ -93,11 +93,26 @@ export function stateStoreConformance(name: string, open: () => Promise<StateSub
         ])
       })
 
-      test('a policy change does not change what was recorded', async () => {
+      test('a policy change does not change what was recorded, nor give it to another entity', async () => {
+        await subject.putContext('hash-of-s-1', told(4))
         await caller.own()
-        const before = await caller.observe(0, some(2), { committed: 0 })
-        const renamed = { ...velocity(), limit: 'renamed', key: 'v-other' }
-        expect(await caller.observe(0, some(2, { counters: [renamed] }), { committed: 0 })).toEqual(before)
+        const asked = { counters: [velocity(), blast()], context: seller }
+        const before = await caller.observe(0, some(2, asked), { committed: 0 })
+        const grants = await caller.reserve(0, some(2, asked))
+        const others = {
+          counters: [
+            { ...velocity(), key: 'v-bob' },
+            { ...blast(), key: 'blast-m2' },
+          ],
+          context: [{ name: 'seller', key: 's-2', hash: 'other-than-s-1' }],
+        }
+        const again = await caller.observe(0, some(2, others), { committed: 0 })
+        expect(again.map((it) => [it.now, it.counters.size, it.context.size])).toEqual(
+          before.map((it) => [it.now, 0, 0]),
+        )
+        expect((await caller.reserve(0, some(2, others))).map((it) => it.counters.size)).toEqual([0, 0])
+        expect(await caller.observe(0, some(2, asked), { committed: 0 })).toEqual(before)
+        expect(await caller.reserve(0, some(2, asked))).toEqual(grants)
       })
 
       test('offsets without an event are passed', async () => {
@@ -240,18 +255,40 @@ export function stateStoreConformance(name: string, open: () => Promise<StateSub
         expect(lost(await caller.observe(50, some(1)))).toEqual([false])
       })
 
-      test('a gap before a range shows loss', async () => {
-        await caller.own()
+      test('a gap before a range shows loss, and every owner must acquire anew', async () => {
+        await caller.ownAll(new Map([0, 1].map((it) => [it, { start: 0, committed: null }])))
         await caller.observe(0, some(2))
+        expect(await caller.ask([caller.range(3, some(1))])).toEqual({ kind: 'fenced', partition: 0 })
+        expect((await caller.ask([caller.range(0, some(1), { partition: 1 })])).kind).toBe('fenced')
+        await caller.own(0, 3, 3)
         expect(lost(await caller.observe(3, some(1)))).toEqual([true])
       })
 
-      test('what was recorded is not lost with hindsight', async () => {
+      test('what was recorded before a loss is observed anew, into counters that begin anew', async () => {
         await caller.own()
-        await caller.observe(0, some(2), { committed: 0 })
-        const answer = await caller.ask([{ ...caller.range(5, some(1)), committed: 0 }])
-        expect(answer.kind).toBe('observed')
-        expect(lost(await caller.observe(0, some(2), { committed: 0 }))).toEqual([false, false])
+        await caller.observe(0, some(2, { counters: [velocity(), blast()] }), { committed: 0 })
+        await caller.reserve(0, some(2, { counters: [blast()] }))
+        expect((await caller.ask([{ ...caller.range(5, some(1)), committed: 0 }])).kind).toBe('fenced')
+        await caller.own(0, 1, 1)
+        const seen = await caller.observe(1, some(2, { counters: [velocity(), blast()] }), { committed: 1 })
+        expect([counts(seen), counts(seen, 'blast'), lost(seen)]).toEqual([
+          [0, 1],
+          [0, 0],
+          [true, true],
+        ])
+        expect(granted(await caller.reserve(1, some(1, { counters: [blast()] })))).toEqual([true])
+      })
+
+      test('partitions that are taken one after the other after a loss stay with their owners', async () => {
+        await caller.ownAll(new Map([0, 1].map((it) => [it, { start: 0, committed: null }])))
+        await caller.observe(0, some(2))
+        await caller.observe(0, some(2, { actionKey: 'other' }), { partition: 1 })
+        await subject.flush()
+        const second = new Caller(subject.store)
+        await caller.own(0, 2, 2)
+        await second.own(1, 2, 2)
+        expect(lost(await second.observe(2, some(1), { partition: 1 }))).toEqual([true])
+        expect((await caller.ask([caller.range(2, some(1))])).kind).toBe('observed')
       })
 
       test('a call that was overtaken is refused and counts nothing', async () => {
@@ -269,7 +306,13 @@ export function stateStoreConformance(name: string, open: () => Promise<StateSub
         await caller.own(0, 10, 10)
         await caller.observe(10, some(1))
         await caller.own(0, 0, 0)
-        expect(lost(await caller.observe(0, some(2)))).toEqual([true, true])
+        expect((await caller.ask([caller.range(0, some(2))])).kind).toBe('fenced')
+        await caller.own(0, 0, 0)
+        const seen = await caller.observe(0, some(2))
+        expect([lost(seen), seen.map((it) => it.first)]).toEqual([
+          [true, true],
+          [null, null],
+        ])
       })
     })
 
@@ -433,7 +476,6 @@ export function stateStoreConformance(name: string, open: () => Promise<StateSub
           { committed: 0 },
         )
         expect(seen).toMatchObject({ counters: new Map([['a",[\n', 0]]), context: new Map([['"x\n', value]]) })
-        expect(await caller.observe(0, [{}], { committed: 0 })).toEqual([seen])
       })
 
       test.each([33, 65, 300, 70_000])('names of %d characters come through', async (length) => {

@@ -94,11 +94,13 @@ function doubleExecutes(verdicts: readonly Verdict[]): number {
 /**
  * Nothing leaves its window during a run, so what counted at a counter must have found 0, 1, 2, … before it. The same
  * number twice was not counted once; a number nobody found was counted without a verdict, as is right only for events
- * decided without state, which are counted when Redis is back.
+ * decided without state, which are counted when Redis is back. After a loss counters begin anew, so what was decided until
+ * they are rebuilt found other numbers.
  */
 function drift(verdicts: readonly Verdict[]): number {
   const found = new Map<string, number[]>()
-  for (const { limit, key, before, after } of verdicts.flatMap(({ facts }) => facts.counters)) {
+  const vouched = verdicts.filter(({ facts }) => facts.state === 'ok')
+  for (const { limit, key, before, after } of vouched.flatMap(({ facts }) => facts.counters)) {
     if (after !== before + 1) continue
     const list = found.get(`${limit} ${key}`)
     if (list === undefined) found.set(`${limit} ${key}`, [before])

@@ -29,6 +29,7 @@ export async function realSubject(
     url: `redis://127.0.0.1:${wire.port}`,
     deployment: 'conformance',
     topic: 'model.outputs',
+    group: 'g',
     deadlineMs: 5000,
     probeMs: 10,
     backlogEvents: BACKLOG_EVENTS,

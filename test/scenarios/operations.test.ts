@@ -220,6 +220,17 @@ describe('a start that cannot succeed ends with 1 and says what to do', () => {
     expect(stderr).not.toMatch(stackTrace)
   })
 
+  test('a deployment name that another group uses', async () => {
+    const first = it.start({ SLUICE_SLOT: 'one' })
+    await first.untilReady()
+    const { code, stderr } = await runCli(['run'], it.env({ KAFKA_GROUP_ID: 'another', SLUICE_SLOT: 'two' }))
+    expect(code).toBe(1)
+    expect(stderr).toContain(`belongs to group ${it.name} on topic ${it.topics.input}`)
+    expect(stderr).toContain('set SLUICE_DEPLOYMENT to a name of its own')
+    expect(stderr).not.toMatch(stackTrace)
+    await endInOrder(first)
+  })
+
   test('wrong settings, all at once', async () => {
     const wrong = {
       REDIS_URL: 'localhost:6379',

@@ -15,9 +15,14 @@ type Partition = {
   watermark: number
   committed: number
   epoch: number
+  /** After the last offset that asked for places. */
+  reserved: number
   readonly observations: Map<number, Observation>
   readonly grants: Map<number, Grant>
 }
+
+/** What an acquisition asks of one partition. */
+type Claim = Position & { readonly needed: number; readonly reserved: number }
 
 /** How many of what happened in each bucket of time; a bucket is `widthMs` long. */
 type Counter = { readonly widthMs: number; readonly buckets: Map<number, number> }
@@ -48,13 +53,15 @@ export class StateStoreTwin implements StateStore {
   readonly #backlog = new Map<number, ObserveRange[]>()
   #epoch = 0
   #hasEpoch = false
-  #lostAt = -Infinity
+  #lostAt: number | null = null
   #reach: 'there' | 'away' | 'deaf' = 'there'
   /** Tokens as of the last acquire that was answered. */
   #tokens: ReadonlyMap<number, number> = new Map()
   /** Per partition the watermark this process knows of, and the offset since which all came over one connection. */
   #reached = new Map<number, number>()
   #since = new Map<number, number>()
+  /** Per partition the offset after the last claim that this process knows to be answered. */
+  readonly #reserved = new Map<number, number>()
   /** Whether the connection is another one than that which `#tokens` were told to. */
   #isNew = true
 
@@ -83,7 +90,7 @@ export class StateStoreTwin implements StateStore {
   flush(): void {
     for (const map of [this.#partitions, this.#counters, this.#events, this.#context]) map.clear()
     this.#hasEpoch = false
-    this.#lostAt = -Infinity
+    this.#lostAt = null
   }
 
   /** What is known of an entity from now on; null forgets it. */
@@ -100,24 +107,21 @@ export class StateStoreTwin implements StateStore {
     this.#tokens = new Map()
     this.#since = new Map()
     this.#isNew = false
+    for (const partition of this.#reserved.keys()) if (!positions.has(partition)) this.#reserved.delete(partition)
     if (this.reach === 'away') return unavailable()
     const needed = new Map<number, number>(
       [...positions].map(([partition, { start }]) => [partition, this.#remembered(partition, start)]),
     )
-    if (!this.#hasEpoch) {
-      this.#epoch++
-      this.#hasEpoch = true
-    }
-    const isLost = [...positions].some(([partition, position]) =>
-      this.#isLost(partition, position, needed.get(partition) ?? 0),
-    )
-    if (isLost) this.#lostAt = this.#now()
-    const tokens = new Map(
-      [...positions].map(([partition, { start }]) => [
+    const claims = new Map<number, Claim>(
+      [...positions].map(([partition, position]) => [
         partition,
-        this.#take(partition, start, needed.get(partition) ?? 0),
+        { ...position, needed: needed.get(partition) ?? 0, reserved: this.#reserved.get(partition) ?? 0 },
       ]),
     )
+    const isLost = [...claims].some(([partition, claim]) => this.#isLost(partition, claim))
+    if (isLost || !this.#hasEpoch) this.#beginEpoch()
+    if (isLost) this.#lostAt = this.#now()
+    const tokens = new Map([...claims].map(([partition, claim]) => [partition, this.#take(partition, claim)]))
     if (this.reach === 'deaf') return unavailable()
     for (const partition of this.#backlog.keys()) {
       const start = positions.get(partition)?.start ?? -1
@@ -145,8 +149,11 @@ export class StateStoreTwin implements StateStore {
     if (ranges.length === 0) return { kind: 'observed', observations: new Map() }
     const stranger = ranges.find((it) => !this.#owns(it))
     if (stranger !== undefined) return { kind: 'fenced', partition: stranger.partition }
-    const isLostNow = ranges.map((it) => this.#showsLoss(it)).includes(true)
-    if (isLostNow) this.#lostAt = this.#now()
+    const gap = ranges.find((it) => this.#showsLoss(it))
+    if (gap !== undefined) {
+      this.#lose()
+      return this.reach === 'deaf' ? this.#remember(ranges) : { kind: 'fenced', partition: gap.partition }
+    }
     const overtaken = ranges.find((it) => this.#isOvertaken(it))
     const observations = new Map<number, ReadonlyMap<number, Observation>>()
     for (const range of ranges) observations.set(range.partition, this.#apply(range, duplicatesMs, longestWindowMs))
@@ -171,11 +178,20 @@ export class StateStoreTwin implements StateStore {
     const grants = new Map<number, ReadonlyMap<number, Grant>>()
     for (const { partition, claims } of ranges) {
       const own = this.#partition(partition)
-      for (const { offset, inquiry } of claims)
-        if (!own.grants.has(offset)) own.grants.set(offset, this.#claim(inquiry))
-      grants.set(partition, new Map(claims.map(({ offset }) => [offset, own.grants.get(offset)!])))
+      for (const { offset, inquiry } of claims) {
+        if (own.grants.has(offset)) continue
+        own.grants.set(offset, this.#claim(inquiry))
+        own.reserved = Math.max(own.reserved, offset + 1)
+      }
+      const answers = claims.map(({ offset, inquiry }) => [offset, asAsked(own.grants.get(offset), inquiry)] as const)
+      grants.set(partition, new Map(answers))
     }
-    return this.reach === 'deaf' ? unavailable() : { kind: 'reserved', grants }
+    if (this.reach === 'deaf') return unavailable()
+    for (const { partition, claims } of ranges) {
+      const next = (claims.at(-1)?.offset ?? -1) + 1
+      if (next > (this.#reserved.get(partition) ?? 0)) this.#reserved.set(partition, next)
+    }
+    return { kind: 'reserved', grants }
   }
 
   // ---- Ownership ----------------------------------------------------------------------------------------------------
@@ -185,19 +201,37 @@ export class StateStoreTwin implements StateStore {
     return this.#hasEpoch && own !== undefined && own.token === token && own.epoch === this.#epoch
   }
 
-  #isLost(partition: number, { committed }: Position, needed: number): boolean {
+  #isLost(partition: number, { committed, needed, reserved }: Claim): boolean {
     const own = this.#partitions.get(partition)
-    if (own === undefined) return committed !== null
-    return own.epoch !== this.#epoch || (committed !== null && own.watermark < Math.min(committed, needed))
+    if (this.#hasEpoch && own?.epoch === this.#epoch)
+      return (committed !== null && own.watermark < Math.min(committed, needed)) || own.reserved < reserved
+    const isMending = this.#hasEpoch && this.#lostAt !== null
+    return !isMending && (own !== undefined || committed !== null)
   }
 
-  #take(partition: number, start: number, needed: number): number {
+  /** Nobody may write until the next epoch, which an acquisition begins. */
+  #lose(): void {
+    this.#hasEpoch = false
+    this.#lostAt = this.#now()
+  }
+
+  #beginEpoch(): void {
+    this.#epoch++
+    this.#hasEpoch = true
+    this.#counters.clear()
+  }
+
+  #take(partition: number, { start, needed, reserved }: Claim): number {
     const own = this.#partitions.get(partition) ?? fresh()
     this.#partitions.set(partition, own)
     own.token = Math.max(own.token + 1, this.#now() * 1000)
-    own.watermark = Math.max(own.watermark, needed)
-    own.epoch = this.#epoch
     own.committed = start
+    if (own.epoch === this.#epoch) own.watermark = Math.max(own.watermark, needed)
+    else {
+      Object.assign(own, { epoch: this.#epoch, watermark: needed, reserved })
+      own.observations.clear()
+      own.grants.clear()
+    }
     trim(own)
     return own.token
   }
@@ -231,26 +265,26 @@ export class StateStoreTwin implements StateStore {
     const own = this.#partition(range.partition)
     own.committed = Math.max(own.committed, range.committed)
     trim(own)
-    const isLost = this.#now() < this.#lostAt + longestWindowMs
+    const isLost = this.#lostAt !== null && this.#now() < this.#lostAt + longestWindowMs
     for (const inquiry of range.inquiries) {
       if (own.observations.has(inquiry.offset) || this.#isGone(range.partition, inquiry.offset)) continue
       own.observations.set(inquiry.offset, this.#observation(range.partition, inquiry, duplicatesMs, isLost))
     }
     own.watermark = Math.max(own.watermark, range.next)
-    return new Map(range.inquiries.map(({ offset }) => [offset, own.observations.get(offset)!]))
+    return new Map(range.inquiries.map((it) => [it.offset, asAsked(own.observations.get(it.offset), it)]))
   }
 
   #observation(partition: number, inquiry: Inquiry, duplicatesMs: number, lost: boolean): Observation {
     const earlier = this.#earlier(partition, inquiry, duplicatesMs)
     const counters = new Map<string, number>()
     for (const asked of inquiry.counters) {
-      counters.set(asked.limit, this.#count(asked))
+      counters.set(counterLabel(asked), this.#count(asked))
       if (asked.count === 'proposals' && earlier?.digest !== inquiry.digest) this.#add(asked)
     }
     const context = new Map<string, ContextValue>()
-    for (const { name, hash } of inquiry.context) {
-      const value = hash === null ? undefined : this.#context.get(hash)
-      if (value !== undefined) context.set(name, value)
+    for (const asked of inquiry.context) {
+      const value = asked.hash === null ? undefined : this.#context.get(asked.hash)
+      if (value !== undefined) context.set(contextLabel(asked), value)
     }
     const first =
       earlier === null
@@ -298,8 +332,8 @@ export class StateStoreTwin implements StateStore {
 
   #claim(inquiry: Inquiry): Grant {
     const limits = inquiry.counters.filter((it) => it.count === 'executions')
-    const counters = new Map(limits.map((it) => [it.limit, this.#count(it)]))
-    const granted = limits.every((it) => (counters.get(it.limit) ?? 0) + 1 <= it.max)
+    const counters = new Map(limits.map((it) => [counterLabel(it), this.#count(it)]))
+    const granted = limits.every((it) => (counters.get(counterLabel(it)) ?? 0) + 1 <= it.max)
     if (granted) for (const limit of limits) this.#add(limit)
     return { granted, counters }
   }
@@ -330,18 +364,30 @@ export class StateStoreTwin implements StateStore {
     const all = [...this.#tokens].toSorted(([a], [b]) => Number(asked.has(b)) - Number(asked.has(a)))
     const stranger = all.find(([partition, token]) => !this.#owns({ partition, token }))
     if (this.#isNew && stranger !== undefined) return stranger[0]
+    const behind = this.#isNew ? all.find(([partition]) => this.#isBehind(partition)) : undefined
+    if (behind !== undefined) {
+      this.#lose()
+      return behind[0]
+    }
     if (this.#isNew) this.#since = new Map([...this.#tokens.keys()].map((it) => [it, this.#reached.get(it) ?? 0]))
     this.#isNew = false
     for (const range of ranges) {
       if (this.#hasMissed(range) && !this.#owns(range)) return range.partition
-      this.#catchUp(range, duplicatesMs, longestWindowMs)
+      if (!this.#catchUp(range, duplicatesMs, longestWindowMs)) return range.partition
     }
     for (const partition of this.#backlog.keys()) {
       const range = { partition, token: this.#tokens.get(partition) ?? 0, from: Infinity, next: Infinity }
       if (!this.#owns(range)) return partition
-      this.#catchUp({ ...range, committed: 0, inquiries: [] }, duplicatesMs, longestWindowMs)
+      const nothing = { ...range, committed: 0, inquiries: [] }
+      if (!this.#catchUp(nothing, duplicatesMs, longestWindowMs)) return partition
     }
     return null
+  }
+
+  /** State lacks what this process knows to be in it. */
+  #isBehind(partition: number): boolean {
+    const own = this.#partition(partition)
+    return own.watermark < (this.#reached.get(partition) ?? 0) || own.reserved < (this.#reserved.get(partition) ?? 0)
   }
 
   #hasMissed({ partition, from }: ObserveRange): boolean {
@@ -352,17 +398,22 @@ export class StateStoreTwin implements StateStore {
     if (this.#tokens.has(partition)) this.#reached.set(partition, Math.max(this.#reached.get(partition) ?? 0, next))
   }
 
-  #catchUp(range: ObserveRange, duplicatesMs: number, longestWindowMs: number): void {
+  /** False when a gap shows that state was lost. */
+  #catchUp(range: ObserveRange, duplicatesMs: number, longestWindowMs: number): boolean {
     for (const held of this.#backlog.get(range.partition) ?? []) {
       if (held.from >= range.from) break
       const own = this.#partition(range.partition)
       const { from, next, inquiries } = until(held, range.from)
-      if (from > own.watermark) this.#lostAt = this.#now()
+      if (from > own.watermark) {
+        this.#lose()
+        return false
+      }
       const missed = inquiries.filter((it) => it.offset >= own.watermark && it.offset < next)
       this.#apply({ ...range, from, next, inquiries: missed }, duplicatesMs, longestWindowMs)
       this.#reachedTo(range.partition, next)
     }
     this.#backlog.delete(range.partition)
+    return true
   }
 }
 
@@ -376,9 +427,26 @@ const fresh = (): Partition => ({
   watermark: 0,
   committed: 0,
   epoch: 0,
+  reserved: 0,
   observations: new Map(),
   grants: new Map(),
 })
+
+/** The name in the policy and the beginning of the hash: what is recorded of one entity is not given for another. */
+const counterLabel = ({ limit, key }: CounterInquiry): string => `${limit} ${key.slice(0, 8)}`
+const contextLabel = ({ name, hash }: Inquiry['context'][number]): string => `${name} ${(hash ?? '').slice(0, 8)}`
+
+/** What was recorded under labels, by the names of those that are asked for. */
+function asAsked<T extends Grant | Observation>(recorded: T | undefined, { counters, context }: Inquiry): T {
+  // Forgotten after its commit: the caller is told that it was overtaken.
+  if (recorded === undefined) return undefined as never
+  const named = <V>(pairs: readonly (readonly [string, V | undefined])[]): Map<string, V> =>
+    new Map(pairs.filter((it): it is readonly [string, V] => it[1] !== undefined))
+  const counts = named(counters.map((it) => [it.limit, recorded.counters.get(counterLabel(it))]))
+  if (!('context' in recorded)) return { ...recorded, counters: counts }
+  const contexts = named(context.map((it) => [it.name, recorded.context.get(contextLabel(it))]))
+  return { ...recorded, counters: counts, context: contexts }
+}
 
 /** Ends at `offset` at the latest; the inquiries beyond it stay, and stay counted as remembered. */
 const until = (range: ObserveRange, offset: number): ObserveRange =>
