@@ -11,6 +11,7 @@ import { Producer } from '../kafka/producer.ts'
 import { parseDuration } from '../policy/duration.ts'
 import { RecordWriter } from '../sdk/record-writer.ts'
 import { sdkAccess } from './access.ts'
+import { newestPolicy } from './rulebooks.ts'
 import { readToolConfig } from './tool-config.ts'
 
 export type OrderOptions = {
@@ -68,7 +69,21 @@ async function send(file: string | undefined, command: string, order: ControlOrd
   await writer.send({ key: order.id, value: order, event, attributes: {} })
   console.log(`in force: ${inWords(order)}`)
   console.log(`lift it with: sluice control lift ${order.id}`)
+  if (order.rule !== null) await warnOfUnknownRule(order.rule, config)
   return 0
+}
+
+/** The order stands all the same, since the policy that has the rule may be about to be rolled out. */
+async function warnOfUnknownRule(rule: string, config: Config): Promise<void> {
+  await using open = new AsyncDisposableStack()
+  const lookup = new LogLookup(kafkaConnection(config))
+  open.defer(() => lookup.close())
+  const policy = await newestPolicy(lookup, config.TOPIC_POLICIES)
+  if (policy === null) return
+  const known = [...policy.rules, ...policy.limits].map(({ id }) => id)
+  if (known.includes(rule)) return
+  const what = `the policy decided with last, ${policy.name} version ${policy.version}, has no rule or limit \`${rule}\``
+  console.error(`beware: ${what}; it has: ${known.join(', ')}`)
 }
 
 /** The order, or what is wrong with the options. */

@@ -1,4 +1,5 @@
 import { NO_CALIBRATION } from '../decision/calibration.ts'
+import type { Policy } from '../decision/policy.ts'
 import type { LogLookup } from '../kafka/lookup.ts'
 import { loadCalibration } from '../policy/calibration-file.ts'
 import { loadPolicy } from '../policy/load-policy.ts'
@@ -31,4 +32,12 @@ export async function findRulebook(lookup: LogLookup, topic: string, ref: Rulebo
   if (calibration.kind === 'problems')
     return { kind: 'missing', why: calibration.problems.map(formatProblem).join('\n') }
   return { kind: 'found', rulebook: { policy: policy.policy, calibration: calibration.calibration } }
+}
+
+/** The policy whose text was published last, which is the one in force or about to be; null where there is none. */
+export async function newestPolicy(lookup: LogLookup, topic: string): Promise<Policy | null> {
+  const texts = (await lookup.all(topic)).filter(({ headers }) => String(headers.get('sluice.kind')) === 'policy')
+  const newest = texts.at(-1)?.value?.toString('utf8')
+  const loaded = newest === undefined ? null : loadPolicy(newest, topic)
+  return loaded?.kind === 'policy' ? loaded.policy : null
 }

@@ -1,7 +1,7 @@
 import { Cluster } from './cluster.ts'
 import type { ClusterTimes } from './cluster.ts'
 import type { KafkaConnection } from './connection.ts'
-import { KafkaRefusal, remedyOf } from './errors.ts'
+import { KafkaRefusal, NoAnswer, remedyOf } from './errors.ts'
 import { edgesOf, offsetsOf } from './log-edges.ts'
 import type { Edges } from './log-edges.ts'
 import { LogReader } from './reader.ts'
@@ -29,6 +29,8 @@ type Range = { readonly topic: string; readonly partition: number; readonly from
 
 const TIMES: ClusterTimes = { connectTimeoutMs: 3000, requestTimeoutMs: 10_000 }
 const PATIENCE_MS = 15_000
+/** For brokers of which none takes a connection: somebody waits at a terminal, and a wrong address does not mend. */
+const CONNECT_PATIENCE_MS = 3_000
 const BULK: Partial<ReaderLimits> = { maxWaitMs: 100, patienceMs: PATIENCE_MS }
 const ONE: Partial<ReaderLimits> = {
   maxWaitMs: 100,
@@ -39,7 +41,7 @@ const ONE: Partial<ReaderLimits> = {
 
 /**
  * Point reads and bounded searches, read_committed, each up to the end that is there when it begins. Every method
- * rejects with NoAnswer where Kafka does not answer for 15 seconds, with KafkaRefusal where a topic is not there or may not be read, and
+ * rejects with NoAnswer where Kafka does not answer for 15 seconds, or takes no connection for 3, with KafkaRefusal where a topic is not there or may not be read, and
  * with the signal's reason.
  */
 export class LogLookup {
@@ -185,6 +187,7 @@ class RangeSearch {
 /** Milliseconds. A topic that was just created may not be known to every broker. */
 function patienceFor(error: unknown): number {
   if (remedyOf(error) === 'refused') return 0
+  if (error instanceof NoAnswer && error.kind === 'connect') return CONNECT_PATIENCE_MS
   return error instanceof KafkaRefusal && error.kafka.code === UNKNOWN_TOPIC ? 1000 : PATIENCE_MS
 }
 

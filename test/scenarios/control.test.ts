@@ -79,7 +79,7 @@ test('an order for a time ends by itself', async () => {
 test('an exemption lets one limit not count, until it expires', async () => {
   await becomes('review limit.exceeded', BUSY)
   const exempted = await control('exempt', 'burst', '--for', '4s', ...BY)
-  expect(exempted.code).toBe(0)
+  expect([exempted.code, exempted.stderr]).toEqual([0, ''])
   const [at] = await until('it is executed', async () => {
     const sent = await it.send([event(BUSY)])
     return (await it.answers.verdict(sent[0]!)).route === 'execute' && sent
@@ -103,6 +103,12 @@ test('a withdrawn certificate is listed, affects nothing that does not rely on i
   expect(await decide(HIDE)).toBe('execute confidence.sufficient')
   expect(await control('lift', id)).toMatchObject({ code: 0, stdout: `lifted: ${id}\n` })
   await control('lift', 'later')
+})
+
+test('an exemption of what the policy does not have is told of, with what it has', async () => {
+  const { code, stderr } = await control('exempt', 'brust', '--for', '4s', ...BY)
+  expect(code).toBe(0)
+  expect(stderr).toMatch(/^beware: the policy decided with last, .* has no rule or limit `brust`; it has: .*burst/)
 })
 
 test('a process that starts later obeys from its first event on', async () => {
