@@ -11,6 +11,12 @@ import { SAMPLES } from './samples.ts'
 
 const LIMIT = 256 * 1024
 
+/** What this thread has computed so far, milliseconds: unlike time it is the same on a machine that is busy. */
+const cpuMs = (): number => {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1000
+}
+
 /** A schema with everything in it that ours do not have. */
 const odd = avsc.Type.forSchema({
   type: 'record',
@@ -144,9 +150,9 @@ describe('hostile bytes', () => {
   ]
 
   test.each(cases)('%s', (_, type, bytes, code) => {
-    const started = performance.now()
+    const started = cpuMs()
     expect(createWalk(type, LIMIT)(Buffer.from(bytes), 0)).toMatchObject({ code })
-    expect(performance.now() - started).toBeLessThan(50)
+    expect(cpuMs() - started).toBeLessThan(50)
   })
 
   test('the fault names the field and the place', () => {
@@ -167,8 +173,8 @@ describe('hostile bytes', () => {
  */
 function timed<T>(walk: () => T): { readonly result: T; readonly ms: number } {
   const once = (): { readonly result: T; readonly ms: number } => {
-    const started = performance.now()
-    return { result: walk(), ms: performance.now() - started }
+    const started = cpuMs()
+    return { result: walk(), ms: cpuMs() - started }
   }
   let best = once()
   for (let again = 0; best.ms > 5 && again < 10; again += 1) {

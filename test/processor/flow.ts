@@ -74,6 +74,8 @@ export type Change = {
   readonly policy?: Policy
   readonly maxVerdictBytes?: number
   readonly giveUpMs?: number
+  /** The clock by which patience runs out, milliseconds. */
+  readonly patienceNow?: () => number
 }
 
 /** A processor over the twins. Time stands still at NOW but for sleeping, which is real and short. */
@@ -82,6 +84,7 @@ export function flow({
   policy = samplePolicy(),
   maxVerdictBytes = 100_000,
   giveUpMs = 20,
+  patienceNow = () => performance.now(),
 }: Change = {}) {
   const log = memoryLog(TOPIC, partitions)
   const clock = { now: NOW }
@@ -104,7 +107,7 @@ export function flow({
     timer,
     control: orders,
     rulebook: { current: () => rulebook },
-    patience: createPatience(giveUpMs, () => performance.now()),
+    patience: createPatience(giveUpMs, patienceNow),
     outlets: {
       verdicts: { execute: 'x', review: 'v', reject: 'r' },
       deadLetters: 'dlq',

@@ -107,7 +107,8 @@ describe('one batch after the other', () => {
   })
 
   test('a record that cannot be read yet holds its own partition back and no other, then is a dead letter', async () => {
-    const it = flow({ partitions: 2, giveUpMs: 60 })
+    let waitedMs = 0
+    const it = flow({ partitions: 2, giveUpMs: 60, patienceNow: () => waitedMs })
     it.log.append(0, bytesOf({ id: 'before' }))
     it.log.append(0, WAIT)
     it.log.append(0, bytesOf({ id: 'after' }))
@@ -116,6 +117,7 @@ describe('one batch after the other', () => {
     const running = runProcessor(it.processor, stop.signal)
     await expect.poll(() => it.log.committed.get(1), { interval: 1 }).toBe(10)
     expect(it.log.committed.get(0)).toBe(1)
+    waitedMs = 60
     await expect.poll(() => it.log.committed.get(0), { interval: 1 }).toBe(3)
     stop.abort()
     await running
