@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { StackKind } from '../deploy/local/stack.ts'
 import { BUDGETS } from './calibration/certification.ts'

@@ -21,4 +21,4 @@ if (!(Number(process.versions.node.split('.')[0]) >= NODE_MAJOR)) {
     `this is Node ${process.versions.node}; \`npx sluice\` in ${fileURLToPath(root)} takes the right one, Node ${NODE_MAJOR}`,
   )
 }
-await import('../../src/cli.ts')
+await import('../../src/sluice.ts')

@@ -14,7 +14,7 @@ export type Child = {
   readonly over: AbortSignal
 }
 
-const CLI = join(import.meta.dirname, '..', '..', 'cli.ts')
+const CLI = join(import.meta.dirname, '..', '..', 'sluice.ts')
 
 /** Runs one of our own commands as a process of its own; what it prints goes to a file, what it tells us to `onMessage`. */
 export function startChild(

@@ -36,7 +36,7 @@ export async function endProcesses(): Promise<void> {
 
 /** `root` is the checkout whose command it is. */
 export function startCli(args: readonly string[], env: Readonly<Record<string, string>> = {}, root = ROOT): CliProcess {
-  const child = spawn(process.execPath, [join(root, 'src', 'cli.ts'), ...args], {
+  const child = spawn(process.execPath, [join(root, 'src', 'sluice.ts'), ...args], {
     cwd: root,
     env: { ...surroundings(), NO_COLOR: '1', ...env },
     // With the channel it ends when we do, however we end.
