@@ -1,6 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { StackKind } from '../deploy/local/stack.ts'
-import { BUDGETS } from './calibration/certification.ts'
 import { calibrateScores, type CalibrateOptions } from './commands/calibrate.ts'
 import { certifyThreshold, type CertifyOptions } from './commands/certify.ts'
 import { showConfig } from './commands/config.ts'
@@ -12,6 +11,7 @@ import { explainDecision } from './commands/explain.ts'
 import { run } from './commands/run.ts'
 import { setup } from './commands/setup.ts'
 import { policyCheck } from './commands/policy-check.ts'
+import { BUDGETS } from './decision/certificate.ts'
 import { NoAnswer } from './kafka/errors.ts'
 import { VERSION } from './version.ts'
 
@@ -70,7 +70,7 @@ program
   .command('policy')
   .description('work on policies')
   .command('check')
-  .description('name every mistake in policy and calibration files as file:line:column')
+  .description('name every mistake in policies, calibrations and certificates as file:line:column')
   .argument('<files...>')
   .option('--json', 'as JSON', false)
   .action(exitWith((files: string[], options: { json: boolean }) => policyCheck(files, options)))

@@ -21,7 +21,7 @@ import { runContextUpdater } from './processor/context-updater.ts'
 import { createPatience } from './processor/decode.ts'
 import type { Outlets } from './processor/emit.ts'
 import type { Fault } from './processor/fault.ts'
-import type { Codec, Timer } from './processor/ports.ts'
+import type { Codec, Rulebook, Timer } from './processor/ports.ts'
 import { runProcessor } from './processor/run.ts'
 import type { Pace, Processor } from './processor/run.ts'
 import { createStandingOrders } from './processor/standing-orders.ts'
@@ -120,14 +120,12 @@ async function openRulebook(
   const watching = await watchRulebook({
     policyFile: config.SLUICE_POLICY,
     calibrationFile: config.SLUICE_CALIBRATION ?? null,
+    certificatesFile: config.SLUICE_CERTIFICATES ?? null,
     intervalMs: config.SLUICE_RELOAD_MS,
     signal,
-    onChange: ({ policy, calibration }) => {
+    onChange: (next) => {
       metrics.reloaded('policy', 'ok')
-      logger.info(
-        { policy: policy.name, version: policy.version, digest: policy.digest, calibration: calibration.digest },
-        'a changed policy is in force',
-      )
+      logger.info(named(next), 'a changed policy is in force')
     },
     onRejected: (problems) => {
       metrics.reloaded('policy', 'rejected')
@@ -136,11 +134,18 @@ async function openRulebook(
     },
   })
   if (watching.kind === 'problems') throw new ConfigError(watching.problems.map(formatProblem))
-  const { policy } = watching.rulebook.current()
   metrics.watchPolicy(() => watching.rulebook.current().policy)
-  logger.info({ policy: policy.name, version: policy.version, digest: policy.digest }, 'policy in force')
+  logger.info(named(watching.rulebook.current()), 'policy in force')
   return watching.rulebook
 }
+
+const named = ({ policy: { name, version, digest }, calibration, certificates }: Rulebook) => ({
+  policy: name,
+  version,
+  digest,
+  calibration: calibration.digest,
+  certificates: certificates.digest,
+})
 
 /** Waits for as long as Kafka is away; rejects where waiting cannot help. */
 async function untilKafkaAnswers(

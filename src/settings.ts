@@ -102,9 +102,10 @@ export const SETTINGS = {
   },
   SLUICE_POLICY: { schema: path, doc: 'the policy, YAML' },
   SLUICE_CALIBRATION: { schema: path.optional(), doc: 'the calibration tables, JSON' },
+  SLUICE_CERTIFICATES: { schema: path.optional(), doc: 'the certificates, JSON, as sluice certify writes them' },
   SLUICE_RELOAD_MS: {
     schema: whole(100, 600_000).default(1000),
-    doc: 'how often policy and calibration are looked at for changes',
+    doc: 'how often policy, calibration and certificates are looked at for changes',
   },
   SLUICE_BATCH_RECORDS: { schema: whole(1, 20_000).default(1000), doc: 'records per transaction at the most' },
   SLUICE_BATCH_INTERVAL_MS: {

@@ -1,7 +1,7 @@
 import type { ContextFact, ContextValue, ControlFact, CounterFact, Facts } from '../decision/facts.ts'
 import type { SourcePosition } from '../decision/event.ts'
 import { ROUTES } from '../decision/route.ts'
-import type { Finding, Score, Verdict } from '../decision/verdict.ts'
+import type { Finding, Promised, Score, Verdict } from '../decision/verdict.ts'
 import { Sink } from './sink.ts'
 
 const MODES = ['normal', 'degraded'] as const
@@ -58,6 +58,17 @@ function score(it: Score): void {
   sink.nullableDouble(it.margin)
   sink.nullableText(it.calibrator)
   sink.nullableText(it.certificate)
+  sink.branch(it.certified === null ? 0 : 1)
+  if (it.certified !== null) promised(it.certified)
+}
+
+function promised(it: Promised): void {
+  sink.double(it.threshold)
+  sink.double(it.risk)
+  sink.double(it.assurance)
+  sink.text(it.budget)
+  sink.nullableText(it.segment)
+  sink.double(it.upperBound)
 }
 
 function changes(it: Verdict['changes']): void {
@@ -74,6 +85,7 @@ function policy(it: Verdict['policy']): void {
   sink.long(it.version)
   sink.text(it.digest)
   sink.nullableText(it.calibration)
+  sink.nullableText(it.certificates)
 }
 
 function facts(it: Facts): void {

@@ -1,8 +1,5 @@
+import type { Budget } from '../decision/certificate.ts'
 import type { Refusal } from './refusal.ts'
-
-/** What the error rate is measured against: those that are executed, or all events. */
-export const BUDGETS = ['per-execution', 'per-event'] as const
-export type Budget = (typeof BUDGETS)[number]
 
 /** At most `risk` errors, in a promise that may fail with a chance of at most `delta`; both between 0 and 1. */
 export type Demand = { readonly risk: number; readonly delta: number; readonly budget: Budget }

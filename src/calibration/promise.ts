@@ -1,5 +1,5 @@
+import { percent } from '../decision/words.ts'
 import type { Certification, Demand } from './certification.ts'
-import { percent } from './refusal.ts'
 
 /** What a certified threshold promises, in one sentence with its figures; null when nothing is certified. */
 export function promiseOf(

@@ -1,3 +1,4 @@
+import { percent } from '../decision/words.ts'
 import { binomialTail, labelsNeeded } from './binomial.ts'
 import type { Demand, Tested } from './certification.ts'
 import { at } from './column.ts'
@@ -99,9 +100,6 @@ function labelsAtShare(share: number, demand: Demand): number | null {
 
 /** Nobody labels more than this. */
 const LABELS_MAX = 1_000_000
-
-/** A share as people write it: 0.05 is 5 %, 0.0125 is 1.25 %. */
-export const percent = (share: number): string => `${Number((100 * share).toPrecision(3))} %`
 
 const UNUSABLE_MAX = 0.05
 

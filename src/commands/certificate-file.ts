@@ -1,5 +1,5 @@
-import { hash } from 'node:crypto'
 import type { Certification } from '../calibration/certification.ts'
+import { certificateId } from '../policy/certificate-file.ts'
 import type { CertificationReport } from './certify.ts'
 import type { ModelVersion } from './model-version.ts'
 
@@ -88,5 +88,5 @@ function certificateOf(part: Part, report: CertificationReport, binding: Binding
     expiresAt: new Date(binding.expiresAt).toISOString(),
     promise,
   }
-  return { id: hash('sha256', JSON.stringify(content), 'hex').slice(0, 32), ...content }
+  return { id: certificateId(content), ...content }
 }

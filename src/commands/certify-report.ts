@@ -1,5 +1,5 @@
 import type { Certification, Tested } from '../calibration/certification.ts'
-import { percent } from '../calibration/refusal.ts'
+import { percent } from '../decision/words.ts'
 import type { CertificationReport } from './certify.ts'
 
 /** The report of `sluice certify`, line by line. */

@@ -9,6 +9,7 @@ import type { Recomputed } from '../decision/recompute.ts'
 import type { Verdict } from '../decision/verdict.ts'
 import { findVerdict, LogLookup } from '../kafka/lookup.ts'
 import type { RecordPlace } from '../kafka/lookup.ts'
+import type { Rulebook } from '../processor/ports.ts'
 import { findRulebook } from './rulebooks.ts'
 import { readToolConfig } from './tool-config.ts'
 
@@ -150,7 +151,7 @@ async function findDeadLetter(place: RecordPlace, search: Search): Promise<Answe
 
 async function show(verdict: Verdict, { config, lookup }: Search, json: boolean): Promise<number> {
   const found = await findRulebook(lookup, config.TOPIC_POLICIES, verdict.policy)
-  const again = found.kind === 'found' ? recompute(verdict, found.rulebook.policy, found.rulebook.calibration) : null
+  const again = found.kind === 'found' ? recomputed(verdict, found.rulebook) : null
   if (json) {
     const why = found.kind === 'missing' ? { why: found.why } : {}
     console.log(JSON.stringify({ verdict, recomputed: again ?? { equal: null, ...why } }, jsonValue, 2))
@@ -160,6 +161,9 @@ async function show(verdict: Verdict, { config, lookup }: Search, json: boolean)
   }
   return again?.equal === true ? 0 : 1
 }
+
+const recomputed = (verdict: Verdict, { policy, calibration, certificates }: Rulebook): Recomputed =>
+  recompute(verdict, policy, calibration, certificates)
 
 const recomputedLine = (again: Recomputed | null): string =>
   again?.equal === true

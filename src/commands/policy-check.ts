@@ -1,8 +1,10 @@
 import type { Calibration } from '../decision/calibration.ts'
-import type { ActionRule, Policy } from '../decision/policy.ts'
-import { loadCalibration } from '../policy/calibration-file.ts'
+import type { Certificates } from '../decision/certificate.ts'
+import type { ActionRule, CertificateDemand, Policy } from '../decision/policy.ts'
+import { loadCalibration, type LoadedCalibration } from '../policy/calibration-file.ts'
+import { certificateInWords, loadCertificates, type LoadedCertificates } from '../policy/certificate-file.ts'
 import { formatDuration } from '../policy/duration.ts'
-import { loadPolicy } from '../policy/load-policy.ts'
+import { loadPolicy, type LoadedPolicy } from '../policy/load-policy.ts'
 import { formatProblem, type Problem } from '../policy/problem.ts'
 import { readText } from '../policy/read-text.ts'
 
@@ -15,13 +17,14 @@ export type PolicyCheckOptions = {
 type Checked =
   | { readonly kind: 'policy'; readonly file: string; readonly policy: Policy }
   | { readonly kind: 'calibration'; readonly file: string; readonly calibration: Calibration }
+  | { readonly kind: 'certificates'; readonly file: string; readonly certificates: Certificates }
   | { readonly kind: 'problems'; readonly file: string; readonly problems: readonly Problem[] }
   | { readonly kind: 'tests'; readonly file: string }
   | { readonly kind: 'missing'; readonly file: string; readonly why: string }
 
 /**
- * `sluice policy check FILE...`: checks policies and calibration files (those that have `tables`). Answers the exit code:
- * 0 all fine, 1 something is wrong in a file, 2 a file cannot be read or none was named.
+ * `sluice policy check FILE...`: checks policies, calibration files (those that have `tables`) and files of certificates
+ * (those that have `certificates`). Answers the exit code: 0 all fine, 1 something is wrong in a file, 2 a file cannot be read or none was named.
  */
 export async function policyCheck(files: readonly string[], options: PolicyCheckOptions): Promise<0 | 1 | 2> {
   const { json, print = console.log } = options
@@ -37,16 +40,20 @@ async function checkFile(file: string): Promise<Checked> {
   const read = await readText(file)
   if (read.kind === 'text' && /\.test\.ya?ml$/u.test(file)) return { kind: 'tests', file }
   if (read.kind !== 'text') return { ...read, file }
-  const loaded = isCalibration(file, read.text) ? loadCalibration(read.text, file) : loadPolicy(read.text, file)
-  return { ...loaded, file }
+  return { ...load(read.text, file), file }
 }
 
-/** Calibration files are JSON, or have `tables` at the start of a line. */
-const isCalibration = (file: string, text: string): boolean => file.endsWith('.json') || /^tables[ \t]*:/mu.test(text)
+/** Files of certificates have `certificates` at the start of a line; calibration files `tables`, or are JSON. */
+function load(text: string, file: string): LoadedPolicy | LoadedCalibration | LoadedCertificates {
+  if (/^[ \t{]*["']?certificates["']?[ \t]*:/mu.test(text)) return loadCertificates(text, file)
+  const isCalibration = file.endsWith('.json') || /^tables[ \t]*:/mu.test(text)
+  return isCalibration ? loadCalibration(text, file) : loadPolicy(text, file)
+}
 
 function inWords(checked: Checked): string {
   if (checked.kind === 'policy') return policyInWords(checked.file, checked.policy)
   if (checked.kind === 'calibration') return calibrationInWords(checked.file, checked.calibration)
+  if (checked.kind === 'certificates') return certificatesInWords(checked.file, checked.certificates)
   if (checked.kind === 'missing') return `${checked.file}: ${checked.why}`
   if (checked.kind === 'tests') return `${checked.file}: tests of a policy, run by its test suite and not checked here`
   return [...checked.problems.map(formatProblem), count(checked.problems.length, 'problem')].join('\n')
@@ -80,7 +87,7 @@ function actionInWords({ undo, confidence, stateless }: ActionRule): string {
   const parts = [
     undo,
     execute === null ? null : `executed from ${execute}`,
-    certified === null ? null : `executed with a certificate of risk ${certified.risk} at ${certified.assurance}`,
+    certified === null ? null : demandInWords(certified),
     execute === null && certified === null ? 'never executed without a person' : null,
     reject === null ? null : `rejected below ${reject}`,
     calibrated === 'required' ? 'calibrated scores only' : null,
@@ -88,6 +95,18 @@ function actionInWords({ undo, confidence, stateless }: ActionRule): string {
   ]
   return parts.filter((part) => part !== null).join(', ')
 }
+
+const demandInWords = ({ risk, assurance, budget, segment }: CertificateDemand): string =>
+  `executed with a certificate of risk ${risk} at ${assurance}` +
+  (budget === 'per-event' ? ' of all events' : '') +
+  (segment === null ? '' : ` per ${segment.name}`)
+
+const certificatesInWords = (file: string, { tree, digest }: Certificates): string =>
+  [
+    `${file}: fine`,
+    `  digest   ${digest}`,
+    ...tree.certificates.map((it) => `  execute  ${certificateInWords(it)}`),
+  ].join('\n')
 
 const calibrationInWords = (file: string, { tables, digest }: Calibration): string =>
   [
@@ -102,6 +121,7 @@ const calibrationInWords = (file: string, { tables, digest }: Calibration): stri
 
 function toJson(checked: Checked): unknown {
   if (checked.kind === 'policy') return policyToJson(checked.file, checked.policy)
+  if (checked.kind === 'certificates') return certificatesToJson(checked.file, checked.certificates)
   if (checked.kind !== 'calibration') return checked
   const { tables, digest } = checked.calibration
   return { kind: checked.kind, file: checked.file, digest, tables: tables.length }
@@ -117,4 +137,11 @@ const policyToJson = (file: string, { name, version, digest, actions, limits, co
   context: context.map((need) => need.name),
   limits: limits.map(({ id }) => id),
   rules: rules.map(({ id }) => id),
+})
+
+const certificatesToJson = (file: string, { tree, digest }: Certificates) => ({
+  kind: 'certificates',
+  file,
+  digest,
+  certificates: tree.certificates.map(({ id }) => id),
 })

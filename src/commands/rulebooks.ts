@@ -1,17 +1,23 @@
-import { NO_CALIBRATION } from '../decision/calibration.ts'
+import { NO_CALIBRATION, type Calibration } from '../decision/calibration.ts'
+import { NO_CERTIFICATES, type Certificates } from '../decision/certificate.ts'
 import type { Policy } from '../decision/policy.ts'
 import type { LogLookup } from '../kafka/lookup.ts'
 import { loadCalibration } from '../policy/calibration-file.ts'
+import { loadCertificates } from '../policy/certificate-file.ts'
 import { loadPolicy } from '../policy/load-policy.ts'
-import { formatProblem } from '../policy/problem.ts'
+import { formatProblem, type Problem } from '../policy/problem.ts'
 import type { Rulebook } from '../processor/ports.ts'
 
 /** What a verdict says it was made with. */
-export type RulebookRef = { readonly digest: string; readonly calibration: string | null }
+export type RulebookRef = {
+  readonly digest: string
+  readonly calibration: string | null
+  readonly certificates: string | null
+}
 
-export type FoundRulebook =
-  | { readonly kind: 'found'; readonly rulebook: Rulebook }
-  | { readonly kind: 'missing'; readonly why: string }
+type Missing = { readonly kind: 'missing'; readonly why: string }
+
+export type FoundRulebook = { readonly kind: 'found'; readonly rulebook: Rulebook } | Missing
 
 /** Fetches the texts by their digests from the topic of policies and compiles them as they were. */
 export async function findRulebook(lookup: LogLookup, topic: string, ref: RulebookRef): Promise<FoundRulebook> {
@@ -19,20 +25,48 @@ export async function findRulebook(lookup: LogLookup, topic: string, ref: Rulebo
   for (const { key, value } of await lookup.all(topic)) {
     if (key !== null && value !== null) texts.set(key.toString('utf8'), value.toString('utf8'))
   }
-  const policyText = texts.get(ref.digest)
-  if (policyText === undefined) return { kind: 'missing', why: `policy ${ref.digest} is not in ${topic}` }
-  const policy = loadPolicy(policyText, `${topic}/${ref.digest}`)
-  if (policy.kind === 'problems') return { kind: 'missing', why: policy.problems.map(formatProblem).join('\n') }
-  if (ref.calibration === null) {
-    return { kind: 'found', rulebook: { policy: policy.policy, calibration: NO_CALIBRATION } }
+  const shelf = { texts, topic }
+  const policy = onShelf(shelf, 'policy', ref.digest, loadPolicy)
+  if (policy.kind === 'missing') return policy
+  const calibration =
+    ref.calibration === null ? NO_TABLES : onShelf(shelf, 'calibration', ref.calibration, loadCalibration)
+  if (calibration.kind === 'missing') return calibration
+  const certificates =
+    ref.certificates === null ? NO_PROOFS : onShelf(shelf, 'certificates', ref.certificates, loadCertificates)
+  if (certificates.kind === 'missing') return certificates
+  const rulebook = {
+    policy: policy.policy,
+    calibration: calibration.calibration,
+    certificates: certificates.certificates,
   }
-  const tables = texts.get(ref.calibration)
-  if (tables === undefined) return { kind: 'missing', why: `calibration ${ref.calibration} is not in ${topic}` }
-  const calibration = loadCalibration(tables, `${topic}/${ref.calibration}`)
-  if (calibration.kind === 'problems')
-    return { kind: 'missing', why: calibration.problems.map(formatProblem).join('\n') }
-  return { kind: 'found', rulebook: { policy: policy.policy, calibration: calibration.calibration } }
+  return { kind: 'found', rulebook }
 }
+
+const NO_TABLES: { readonly kind: 'calibration'; readonly calibration: Calibration } = {
+  kind: 'calibration',
+  calibration: NO_CALIBRATION,
+}
+const NO_PROOFS: { readonly kind: 'certificates'; readonly certificates: Certificates } = {
+  kind: 'certificates',
+  certificates: NO_CERTIFICATES,
+}
+
+type Shelf = { readonly texts: ReadonlyMap<string, string>; readonly topic: string }
+type Problems = { readonly kind: 'problems'; readonly problems: readonly Problem[] }
+
+function onShelf<T extends { readonly kind: string }>(
+  { texts, topic }: Shelf,
+  what: string,
+  digest: string,
+  load: (text: string, name: string) => T | Problems,
+): T | Missing {
+  const text = texts.get(digest)
+  if (text === undefined) return { kind: 'missing', why: `${what} ${digest} is not in ${topic}` }
+  const loaded = load(text, `${topic}/${digest}`)
+  return isProblems(loaded) ? { kind: 'missing', why: loaded.problems.map(formatProblem).join('\n') } : loaded
+}
+
+const isProblems = (loaded: { readonly kind: string }): loaded is Problems => loaded.kind === 'problems'
 
 /** The policy whose text was published last, which is the one in force or about to be; null where there is none. */
 export async function newestPolicy(lookup: LogLookup, topic: string): Promise<Policy | null> {

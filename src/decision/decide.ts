@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import type { Calibration } from './calibration.ts'
+import type { Certificates } from './certificate.ts'
 import { checkAction } from './checks/action.ts'
 import { auditOf, selected } from './checks/audit.ts'
 import { checkCalibration } from './checks/calibration.ts'
-import { checkConfidence } from './checks/confidence.ts'
+import { checkConfidence, isHeld } from './checks/confidence.ts'
 import { checkContext } from './checks/context.ts'
 import { checkControl } from './checks/control.ts'
 import { checkEvent } from './checks/event.ts'
@@ -18,7 +19,7 @@ import type { Check, Matter } from './matter.ts'
 import type { Policy } from './policy.ts'
 import { inOrder, strictest } from './precedence.ts'
 import { scoreOf } from './reading.ts'
-import type { Finding, Score, Verdict } from './verdict.ts'
+import type { Finding, Verdict } from './verdict.ts'
 
 /** Changes whenever the same inputs would yield another verdict. */
 export const ENGINE = 'sluice-decide/1'
@@ -39,30 +40,44 @@ const CHECKS: readonly Check[] = [
  * The one decision: a pure function of its arguments, total, without an exception for bad input. All checks run, and the
  * strictest finding wins.
  */
-export function decide(received: Received, facts: Facts, policy: Policy, calibration: Calibration): Verdict {
-  const matter = toMatter(received, facts, policy, calibration)
+export function decide(
+  received: Received,
+  facts: Facts,
+  policy: Policy,
+  calibration: Calibration,
+  certificates: Certificates,
+): Verdict {
+  const matter = toMatter(received, facts, policy, calibration, certificates)
   const noticed: Finding[] = []
   for (const check of CHECKS) noticed.push(...check(matter))
   if (strictest(noticed) === 'execute') noticed.push(...checkReserved(matter))
-  return conclude(noticed, matter, calibration)
+  return conclude(noticed, matter, { calibration: calibration.digest, certificates: certificates.digest })
 }
 
 /**
  * Whether `decide` would execute if places in all execution limits were reserved: only then are they asked for. Stops at
  * the first objection.
  */
-export function wouldExecute(received: Received, facts: Facts, policy: Policy, calibration: Calibration): boolean {
-  const matter = toMatter(received, facts, policy, calibration)
+export function wouldExecute(
+  received: Received,
+  facts: Facts,
+  policy: Policy,
+  calibration: Calibration,
+  certificates: Certificates,
+): boolean {
+  const matter = toMatter(received, facts, policy, calibration, certificates)
   return CHECKS.every((check) => strictest(check(matter)) === 'execute')
 }
 
-function conclude(noticed: readonly Finding[], matter: Matter, calibration: Calibration): Verdict {
+type Digests = Pick<Verdict['policy'], 'calibration' | 'certificates'>
+
+function conclude(noticed: readonly Finding[], matter: Matter, digests: Digests): Verdict {
   const { event, source, facts, policy, rule } = matter
   const route = strictest(noticed)
   const actionKey = actionKeyOf(event)
   const audit = auditOf(route === 'execute', actionKey, rule, policy)
   const findings = inOrder(audit.selected ? [...noticed, selected(audit)] : noticed)
-  const score = scoreOf(matter.reading, rule)
+  const score = scoreOf(matter.reading, rule, matter.proof)
   return {
     decisionId: `${source.topic}:${source.partition}:${source.offset}`,
     actionKey,
@@ -73,9 +88,9 @@ function conclude(noticed: readonly Finding[], matter: Matter, calibration: Cali
     undo: rule?.undo ?? null,
     notAfter: route === 'execute' ? notAfterOf(matter) : null,
     score,
-    changes: route === 'execute' ? null : changesOf(findings, score),
+    changes: route === 'execute' ? null : changesOf(findings, matter),
     audit,
-    policy: { name: policy.name, version: policy.version, digest: policy.digest, calibration: calibration.digest },
+    policy: { name: policy.name, version: policy.version, digest: policy.digest, ...digests },
     engine: ENGINE,
     facts,
     source,
@@ -98,12 +113,11 @@ function notAfterOf({ event, facts, rule }: Matter): number {
  * The route without the deciding findings. null where that cannot be told: no finding is left, and it is not known either
  * whether the score would be enough, as when there is none.
  */
-function changesOf(findings: readonly Finding[], score: Score): Verdict['changes'] {
+function changesOf(findings: readonly Finding[], matter: Matter): Verdict['changes'] {
   const decided = strictest(findings)
   const rest = findings.filter(({ route }) => route !== decided)
   const without = [...new Set(findings.filter(({ route }) => route === decided).map(({ code }) => code))]
   const route = strictest(rest)
   if (route !== 'execute') return { without, route }
-  const isScoreKnown = score.calibrated !== null && score.execute !== null
-  return isScoreKnown ? { without, route } : null
+  return isHeld(matter) ? { without, route } : null
 }

@@ -2,8 +2,8 @@ import type { ControlFact, CounterFact, ContextFact, Facts } from './facts.ts'
 import type { Route } from './route.ts'
 import { renderSections } from './sections.ts'
 import type { Row, Section } from './sections.ts'
-import type { Finding, Score, Verdict } from './verdict.ts'
-import { duration, isoTime, quote } from './words.ts'
+import type { Finding, Promised, Score, Verdict } from './verdict.ts'
+import { duration, isoTime, percent, quote } from './words.ts'
 
 const DONE: Readonly<Record<Route, string>> = {
   execute: 'is to be executed',
@@ -69,8 +69,22 @@ function scoreRows({ score, event }: Verdict): readonly Row[] {
   if (score.execute !== null) rows.push(['execute', `from ${score.execute}${distance(score, score.execute)}`])
   if (score.reject !== null) rows.push(['reject', `below ${score.reject}${distance(score, score.reject)}`])
   if (score.margin !== null) rows.push(['margin', `${signed(score.margin)} to the nearest of these`])
-  if (score.certificate !== null) rows.push(['certificate', score.certificate])
+  if (score.certificate !== null && score.certified !== null) {
+    rows.push(...certificateRows(score.certificate, score.certified, score.raw))
+  }
   return rows
+}
+
+function certificateRows(id: string, promised: Promised, raw: number | null): readonly Row[] {
+  const { threshold, risk, assurance, budget, segment, upperBound } = promised
+  const distance = raw === null ? '' : `; the score as sent is ${signed(raw - threshold)} from there`
+  const events = segment === null ? 'events' : `events of segment ${quote(segment)}`
+  const errors = budget === 'per-event' ? `of all ${events} executed and wrong` : `errors among executed ${events}`
+  return [
+    ['certified', `from ${threshold} as sent${distance}`],
+    ['certificate', id],
+    ['', `at most ${percent(risk)} ${errors}, with ${percent(assurance)}; upper bound ${percent(upperBound)}`],
+  ]
 }
 
 function scoreInWords({ raw, calibrated, calibrator }: Score, sent: number | null): string {
@@ -147,6 +161,7 @@ function recordRows(verdict: Verdict): readonly Row[] {
     ['mode', mode === 'normal' ? 'normal' : 'degraded: decided without trustworthy state'],
     ['policy', `${quote(policy.name)} version ${policy.version}, digest ${policy.digest}`],
     ['calibration', policy.calibration === null ? 'no file in force' : `file with digest ${policy.calibration}`],
+    ...(policy.certificates === null ? [] : [certificatesRow(policy.certificates)]),
     ['engine', verdict.engine],
     ['action key', verdict.actionKey],
     ['audit', `${audit.selected ? 'picked' : 'not picked'} for labelling, chance ${audit.propensity}`],
@@ -157,6 +172,8 @@ function recordRows(verdict: Verdict): readonly Row[] {
     ['', `schema ${source.schemaId}, digest ${source.digest}`],
   ]
 }
+
+const certificatesRow = (digest: string): Row => ['certified', `by the file of certificates with digest ${digest}`]
 
 /** A time and where it lies seen from the decision. */
 function moment(time: number, now: number): string {

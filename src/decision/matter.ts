@@ -1,4 +1,5 @@
 import type { Calibration } from './calibration.ts'
+import type { Certificates } from './certificate.ts'
 import type { ModelOutput, Received, SourcePosition } from './event.ts'
 import type { ControlFact, Facts } from './facts.ts'
 import type { ActionRule, Policy } from './policy.ts'
@@ -6,6 +7,7 @@ import type { Finding } from './verdict.ts'
 import type { Route } from './route.ts'
 import type { FindingCode } from './codes.ts'
 import { exemptionsOf } from './control.ts'
+import { proofOf, type Proof } from './proof.ts'
 import { readScore } from './reading.ts'
 import type { Reading } from './reading.ts'
 
@@ -18,6 +20,7 @@ export type Matter = {
   /** null: the policy does not know the action. */
   readonly rule: ActionRule | null
   readonly reading: Reading
+  readonly proof: Proof
   /** By the id of the rule or limit that does not count. */
   readonly exemptions: ReadonlyMap<string, ControlFact>
 }
@@ -27,10 +30,17 @@ export type Check = (matter: Matter) => readonly Finding[]
 
 export const NONE: readonly Finding[] = []
 
-export function toMatter({ event, source }: Received, facts: Facts, policy: Policy, calibration: Calibration): Matter {
+export function toMatter(
+  { event, source }: Received,
+  facts: Facts,
+  policy: Policy,
+  calibration: Calibration,
+  certificates: Certificates,
+): Matter {
   const rule = policy.actions.get(event.action) ?? null
   const reading = readScore(event, rule, calibration, facts.now)
-  return { event, source, facts, policy, rule, reading, exemptions: exemptionsOf(facts) }
+  const proof = proofOf(event, rule, certificates, facts)
+  return { event, source, facts, policy, rule, reading, proof, exemptions: exemptionsOf(facts) }
 }
 
 /** Whether a limit, context need or rule is about this event's action. */

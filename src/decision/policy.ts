@@ -1,11 +1,20 @@
+import type { Budget } from './certificate.ts'
 import type { Attributes, ModelOutput } from './event.ts'
 import type { Route } from './route.ts'
 
 /** How well an executed action can be taken back. */
 export type Undo = 'reversible' | 'compensable' | 'irreversible'
 
-/** The share of wrong executions allowed, and the probability with which that promise must hold; both in (0, 1). */
-export type CertificateDemand = { readonly risk: number; readonly assurance: number }
+/**
+ * The share of wrong executions allowed, and the probability with which that promise must hold; both in (0, 1). `segment`
+ * reads which segment an event belongs to, whose own certificate counts; null: the one for all traffic does.
+ */
+export type CertificateDemand = {
+  readonly risk: number
+  readonly assurance: number
+  readonly budget: Budget
+  readonly segment: Dimension | null
+}
 
 /**
  * When a calibrated score is enough. `execute`: at or above it may be executed (null: never on a static threshold);

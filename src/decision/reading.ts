@@ -1,7 +1,9 @@
 import type { Calibration, CalibrationTable } from './calibration.ts'
 import type { ModelOutput } from './event.ts'
 import type { ActionRule } from './policy.ts'
-import type { Score } from './verdict.ts'
+import type { Certificate } from './certificate.ts'
+import type { Proof } from './proof.ts'
+import type { Promised, Score } from './verdict.ts'
 import { calibrate } from './calibrate.ts'
 
 export type ScoreProblem = 'missing' | 'invalid' | 'out_of_range'
@@ -71,27 +73,45 @@ function applyTable(match: TableMatch, raw: number, rule: ActionRule): number | 
 }
 
 /** The score as the verdict records it. */
-export function scoreOf({ raw, match, calibrated }: Reading, rule: ActionRule | null): Score {
+export function scoreOf({ raw, match, calibrated }: Reading, rule: ActionRule | null, proof: Proof): Score {
   const execute = rule?.confidence.execute ?? null
   const reject = rule?.confidence.reject ?? null
   const isCalibrated = calibrated !== null && match.kind !== 'none'
+  const certificate = proof.kind === 'valid' ? proof.certificate : null
   return {
     raw,
     calibrated,
     execute,
     reject,
-    margin: marginOf(calibrated, execute, reject),
+    margin: marginOf(
+      overOf(calibrated, execute),
+      overOf(raw, certificate?.threshold ?? null),
+      overOf(calibrated, reject),
+    ),
     calibrator: isCalibrated ? match.table.digest : null,
-    certificate: null,
+    certificate: certificate?.id ?? null,
+    certified: certificate === null ? null : promisedBy(certificate),
   }
 }
 
-/** Distance to the nearest edge, positive above it; of two equally near, to the execute edge. */
-function marginOf(calibrated: number | null, execute: number | null, reject: number | null): number | null {
-  if (calibrated === null) return null
-  if (execute === null) return reject === null ? null : calibrated - reject
-  const toExecute = calibrated - execute
-  if (reject === null) return toExecute
-  const toReject = calibrated - reject
-  return Math.abs(toReject) < Math.abs(toExecute) ? toReject : toExecute
+const overOf = (score: number | null, edge: number | null): number | null =>
+  score === null || edge === null ? null : score - edge
+
+/**
+ * Distance to the nearest edge, positive above it; of two equally near, to the execute edge. Where a certificate and a
+ * threshold must both be reached, the one that lacks more, or is exceeded by less, is the execute edge.
+ */
+function marginOf(toExecute: number | null, toCertified: number | null, toReject: number | null): number | null {
+  const upper = toExecute === null ? toCertified : toCertified === null ? toExecute : Math.min(toExecute, toCertified)
+  if (upper === null || toReject === null) return upper ?? toReject
+  return Math.abs(toReject) < Math.abs(upper) ? toReject : upper
 }
+
+const promisedBy = ({ threshold, risk, assurance, budget, segment, upperBound }: Certificate): Promised => ({
+  threshold,
+  risk,
+  assurance,
+  budget,
+  segment,
+  upperBound,
+})

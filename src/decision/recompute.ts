@@ -1,4 +1,5 @@
 import type { Calibration } from './calibration.ts'
+import type { Certificates } from './certificate.ts'
 import { decide } from './decide.ts'
 import type { Policy } from './policy.ts'
 import type { Verdict } from './verdict.ts'
@@ -6,10 +7,15 @@ import type { Verdict } from './verdict.ts'
 /** `differences`: the paths of the fields that differ, e.g. `findings.0.code`; empty when equal. */
 export type Recomputed = { readonly equal: boolean; readonly differences: readonly string[] }
 
-/** Decides again from what the verdict recorded, with the policy and the calibration it names. */
-export function recompute(verdict: Verdict, policy: Policy, calibration: Calibration): Recomputed {
+/** Decides again from what the verdict recorded, with the policy, the calibration and the certificates it names. */
+export function recompute(
+  verdict: Verdict,
+  policy: Policy,
+  calibration: Calibration,
+  certificates: Certificates,
+): Recomputed {
   const { event, source, facts } = verdict
-  const differences = differencesOf(verdict, decide({ event, source }, facts, policy, calibration), '')
+  const differences = differencesOf(verdict, decide({ event, source }, facts, policy, calibration, certificates), '')
   return { equal: differences.length === 0, differences }
 }
 

@@ -1,3 +1,4 @@
+import type { Budget } from './certificate.ts'
 import type { ModelOutput, SourcePosition } from './event.ts'
 import type { Facts } from './facts.ts'
 import type { Undo } from './policy.ts'
@@ -13,6 +14,16 @@ export type Finding = {
   readonly detail: string
 }
 
+/** What the certificate relied upon promises, and from which raw score on. */
+export type Promised = {
+  readonly threshold: number
+  readonly risk: number
+  readonly assurance: number
+  readonly budget: Budget
+  readonly segment: string | null
+  readonly upperBound: number
+}
+
 /** The score and the bands it was held against; all in [0, 1], `margin` signed. Field meanings: schemas/verdict.avsc. */
 export type Score = {
   readonly raw: number | null
@@ -22,6 +33,7 @@ export type Score = {
   readonly margin: number | null
   readonly calibrator: string | null
   readonly certificate: string | null
+  readonly certified: Promised | null
 }
 
 /** The decision record, in the shape of schemas/verdict.avsc. */
@@ -37,12 +49,13 @@ export type Verdict = {
   readonly score: Score
   readonly changes: { readonly without: readonly string[]; readonly route: Route } | null
   readonly audit: { readonly selected: boolean; readonly propensity: number }
-  /** `calibration`: digest of the calibration file in force, null for none. */
+  /** `calibration`, `certificates`: digests of these files as they were in force, null for none. */
   readonly policy: {
     readonly name: string
     readonly version: number
     readonly digest: string
     readonly calibration: string | null
+    readonly certificates: string | null
   }
   readonly engine: string
   readonly facts: Facts

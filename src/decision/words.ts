@@ -14,6 +14,9 @@ export function duration(ms: number): string {
   return unit === undefined ? `${ms} ms` : `${Math.round((ms / unit[1]) * 10) / 10} ${unit[0]}`
 }
 
+/** A share as people write it: 0.05 is 5 %, 0.0125 is 1.25 %. */
+export const percent = (share: number): string => `${Number((100 * share).toPrecision(3))} %`
+
 /** At most `max` UTF-16 units of a text from outside. Well-formed, so that it survives being written as UTF-8. */
 export const shorten = (text: string, max: number): string =>
   (text.length > max ? `${text.slice(0, max - 1)}…` : text).toWellFormed()

@@ -2,6 +2,7 @@ import { isSeq } from 'yaml'
 import type { Calibration, CalibrationTable } from '../decision/calibration.ts'
 import { digestOf } from './digest.ts'
 import { entriesOf, Fields, isWhole, list, share, text, type Reader } from './fields.ts'
+import { instant } from './instant.ts'
 import type { Problem } from './problem.ts'
 import { parseSource, startOf, type Source } from './source.ts'
 
@@ -108,20 +109,6 @@ function reportDisorder(source: Source, offset: number, previous: Point, found: 
       `the calibrated score falls from ${previous[1]} to ${found[1]}`,
       'It must never fall: join points by isotonic regression.',
     )
-}
-
-// ---- expiry -----------------------------------------------------------------------------------------------------
-
-/** RFC 3339 in UTC. */
-const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/u
-const INSTANT_HINT = 'Write a time in UTC, such as `2027-01-31T00:00:00Z`.'
-const instantText = text({ pattern: INSTANT, max: 30, hint: INSTANT_HINT })
-
-const instant: Reader<number> = (source, value) => {
-  const found = instantText(source, value)
-  if (found === undefined) return undefined
-  const ms = Date.parse(found)
-  return Number.isNaN(ms) ? source.report(value.offset, `\`${found}\` is no date`, INSTANT_HINT) : ms
 }
 
 // ---- overlaps ---------------------------------------------------------------------------------------------------

@@ -154,6 +154,11 @@ export const number =
 
 export const share = number({ holds: (value) => value >= 0 && value <= 1, hint: 'Write a number from 0 to 1.' })
 
+export const probability = number({
+  holds: (value) => value > 0 && value < 1,
+  hint: 'Write a number between 0 and 1, neither 0 nor 1.',
+})
+
 export const positiveInteger = number({
   holds: (value) => Number.isSafeInteger(value) && value >= 1,
   hint: 'Write a whole number from 1 up.',
@@ -175,6 +180,12 @@ export const choice =
     const hint = sentence(suggestion(String(found), options))
     return source.report(value.offset, `${value.name} cannot be \`${String(found)}\``, hint)
   }
+
+/** What `read` reads, or a written `null`. */
+export const nothingOr =
+  <T>(read: Reader<T>): Reader<T | null> =>
+  (source, value) =>
+    isScalar(value.node) && value.node.value === null && value.node.source !== '' ? null : read(source, value)
 
 /** True when every part could be read. */
 export const isWhole = <T extends object>(parts: T): parts is { [K in keyof T]: Exclude<T[K], undefined> } =>

@@ -1,6 +1,7 @@
-import type { ActionRule, CertificateDemand, ConfidenceRule, Undo } from '../decision/policy.ts'
-import { duration } from './dimension.ts'
-import { choice, entriesOf, Fields, number, share, truth, type Reader, type Value } from './fields.ts'
+import { BUDGETS, type Budget } from '../decision/certificate.ts'
+import type { ActionRule, CertificateDemand, ConfidenceRule, Dimension, Undo } from '../decision/policy.ts'
+import { dimension, duration } from './dimension.ts'
+import { choice, entriesOf, Fields, isWhole, probability, share, truth, type Reader, type Value } from './fields.ts'
 import type { Source } from './source.ts'
 
 const ACTION = /^[A-Za-z][A-Za-z0-9._-]*$/u
@@ -101,14 +102,14 @@ function checkBands(
     )
 }
 
-const probability = number({
-  holds: (value) => value > 0 && value < 1,
-  hint: 'Write a number between 0 and 1, neither 0 nor 1.',
-})
-
 const certificateDemand: Reader<CertificateDemand> = (source, value) => {
-  const fields = Fields.of(source, value, ['risk', 'assurance'])
-  const risk = fields?.required('risk', probability, 'The share of wrong executions allowed, such as 0.01.')
-  const assurance = fields?.required('assurance', probability, 'How surely that must hold, such as 0.95.')
-  return risk === undefined || assurance === undefined ? undefined : { risk, assurance }
+  const fields = Fields.of(source, value, ['risk', 'assurance', 'budget', 'segment'])
+  if (fields === undefined) return undefined
+  const parts = {
+    risk: fields.required('risk', probability, 'The share of wrong executions allowed, such as 0.01.'),
+    assurance: fields.required('assurance', probability, 'How surely that must hold, such as 0.95.'),
+    budget: fields.optional<Budget>('budget', choice(BUDGETS), 'per-execution'),
+    segment: fields.optional<Dimension | null>('segment', dimension, null),
+  }
+  return isWhole(parts) ? parts : undefined
 }

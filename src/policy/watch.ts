@@ -1,7 +1,9 @@
 import { setTimeout } from 'node:timers/promises'
 import { NO_CALIBRATION, type Calibration } from '../decision/calibration.ts'
+import { NO_CERTIFICATES, type Certificates } from '../decision/certificate.ts'
 import type { Rulebook, RulebookSource } from '../processor/ports.ts'
 import { loadCalibration } from './calibration-file.ts'
+import { loadCertificates } from './certificate-file.ts'
 import { digestOf } from './digest.ts'
 import { loadPolicy } from './load-policy.ts'
 import type { Problem } from './problem.ts'
@@ -11,6 +13,8 @@ export type RulebookFiles = {
   readonly policyFile: string
   /** null: no calibration. */
   readonly calibrationFile: string | null
+  /** null: no certificates. */
+  readonly certificatesFile: string | null
 }
 
 export type WatchOptions = RulebookFiles & {
@@ -100,12 +104,19 @@ function takeOver(watch: Watch, loaded: LoadedRulebook): void {
 // ---- files ------------------------------------------------------------------------------------------------------
 
 type File = { readonly name: string; readonly text: string | null; readonly problems: readonly Problem[] }
-type Content = { readonly policy: File; readonly calibration: File | null; readonly digest: string }
+type Content = {
+  readonly policy: File
+  readonly calibration: File | null
+  readonly certificates: File | null
+  readonly digest: string
+}
 
-async function readContent({ policyFile, calibrationFile }: RulebookFiles): Promise<Content> {
+async function readContent({ policyFile, calibrationFile, certificatesFile }: RulebookFiles): Promise<Content> {
   const policy = await readOne(policyFile)
   const calibration = calibrationFile === null ? null : await readOne(calibrationFile)
-  return { policy, calibration, digest: digestOf(JSON.stringify([policy, calibration])) }
+  const certificates = certificatesFile === null ? null : await readOne(certificatesFile)
+  const digest = digestOf(JSON.stringify([policy, calibration, certificates]))
+  return { policy, calibration, certificates, digest }
 }
 
 async function readOne(name: string): Promise<File> {
@@ -116,21 +127,26 @@ async function readOne(name: string): Promise<File> {
   return { name, text: null, problems: [{ file: name, line: 1, column: 1, message, hint: 'Check the path.' }] }
 }
 
-/** Reads and compiles both files, or says everything that is wrong with either. Never throws. */
+/** Reads and compiles all files, or says everything that is wrong with any. Never throws. */
 export const readRulebook = async (files: RulebookFiles): Promise<LoadedRulebook> =>
   loadRulebook(await readContent(files))
 
-function loadRulebook({ policy, calibration }: Content): LoadedRulebook {
-  const rules = policy.text === null ? policy : loadPolicy(policy.text, policy.name)
-  const tables = calibration === null ? NONE : calibrationOf(calibration)
-  if ('policy' in rules && 'calibration' in tables)
-    return { kind: 'rulebook', rulebook: { policy: rules.policy, calibration: tables.calibration } }
-  return { kind: 'problems', problems: [...problemsOf(rules), ...problemsOf(tables)] }
+function loadRulebook(content: Content): LoadedRulebook {
+  const rules = compiled(content.policy, loadPolicy)
+  const tables = content.calibration === null ? NO_TABLES : compiled(content.calibration, loadCalibration)
+  const proofs = content.certificates === null ? NO_PROOFS : compiled(content.certificates, loadCertificates)
+  if ('policy' in rules && 'calibration' in tables && 'certificates' in proofs) {
+    const { calibration } = tables
+    return { kind: 'rulebook', rulebook: { policy: rules.policy, calibration, certificates: proofs.certificates } }
+  }
+  return { kind: 'problems', problems: [rules, tables, proofs].flatMap(problemsOf) }
 }
 
-const NONE: { readonly calibration: Calibration } = { calibration: NO_CALIBRATION }
+const NO_TABLES: { readonly calibration: Calibration } = { calibration: NO_CALIBRATION }
+const NO_PROOFS: { readonly certificates: Certificates } = { certificates: NO_CERTIFICATES }
 
-const calibrationOf = (file: File) => (file.text === null ? file : loadCalibration(file.text, file.name))
+const compiled = <T>(file: File, load: (text: string, name: string) => T): T | File =>
+  file.text === null ? file : load(file.text, file.name)
 
 const problemsOf = (loaded: object): readonly Problem[] =>
   'problems' in loaded ? (loaded.problems as readonly Problem[]) : []

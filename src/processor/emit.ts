@@ -114,13 +114,14 @@ function traceHeaders(link: TraceLink, outlets: Outlets): OutputRecord['headers'
 
 /** The texts that verdicts name by digest, for the compacted topic of policies; the key is the digest. */
 export function rulebookRecords(
-  { policy, calibration }: Rulebook,
+  { policy, calibration, certificates }: Rulebook,
   now: number,
   outlets: Outlets,
 ): readonly OutputRecord[] {
   const records = [textRecord('policy', policy.digest, policy.text, now, outlets)]
-  const { digest, text } = calibration
-  if (digest !== null && text !== null) records.push(textRecord('calibration', digest, text, now, outlets))
+  for (const [kind, { digest, text }] of Object.entries({ calibration, certificates })) {
+    if (digest !== null && text !== null) records.push(textRecord(kind, digest, text, now, outlets))
+  }
   return records
 }
 

@@ -34,14 +34,16 @@ export async function judge(
   return { kind: 'judged', verdicts: decideAll(known, rulebook, ungrantedFacts(ranges, known)), refusal: answer }
 }
 
-function claimsOf(known: ByOffset<Known>, lease: Lease, { policy, calibration }: Rulebook): readonly ReserveRange[] {
+function claimsOf(known: ByOffset<Known>, lease: Lease, rulebook: Rulebook): readonly ReserveRange[] {
+  const { policy, calibration, certificates } = rulebook
   if (!policy.limits.some((limit) => limit.count === 'executions')) return []
   const ranges: ReserveRange[] = []
   for (const [partition, events] of known) {
     const claims: ReserveRange['claims'][number][] = []
     for (const [offset, { inquiry, received, facts }] of events) {
       const claim = claimOf(inquiry, facts)
-      if (claim !== null && wouldExecute(received, facts, policy, calibration)) claims.push({ offset, inquiry: claim })
+      if (claim !== null && wouldExecute(received, facts, policy, calibration, certificates))
+        claims.push({ offset, inquiry: claim })
     }
     if (claims.length > 0) ranges.push({ partition, token: lease.tokens.get(partition) ?? 0, claims })
   }
@@ -52,7 +54,7 @@ type FactsByOffset = ReadonlyMap<number, ReadonlyMap<number, Facts>>
 
 function decideAll(
   known: ByOffset<Known>,
-  { policy, calibration }: Rulebook,
+  { policy, calibration, certificates }: Rulebook,
   amended: FactsByOffset,
 ): ByOffset<Verdict> {
   const verdicts = new Map<number, ReadonlyMap<number, Verdict>>()
@@ -60,7 +62,7 @@ function decideAll(
     const own = new Map<number, Verdict>()
     const better = amended.get(partition)
     for (const [offset, { received, facts }] of events) {
-      own.set(offset, decide(received, better?.get(offset) ?? facts, policy, calibration))
+      own.set(offset, decide(received, better?.get(offset) ?? facts, policy, calibration, certificates))
     }
     verdicts.set(partition, own)
   }

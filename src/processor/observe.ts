@@ -1,11 +1,21 @@
 import type { Facts, CounterFact, ContextFact } from '../decision/facts.ts'
 import type { Inquiry, CounterInquiry } from '../decision/inquiry.ts'
 import type { Policy } from '../decision/policy.ts'
-import type { Received } from '../decision/event.ts'
+import type { ModelOutput, Received } from '../decision/event.ts'
 import { inquire } from '../decision/inquire.ts'
+import { reliableFor } from '../decision/proof.ts'
 import type { DecodedRun } from './decode.ts'
 import type { Lease } from './lease.ts'
-import type { ByOffset, ControlSource, Observation, ObserveRange, StateRefusal, StateStore, Timer } from './ports.ts'
+import type {
+  ByOffset,
+  ControlSource,
+  Observation,
+  ObserveRange,
+  Rulebook,
+  StateRefusal,
+  StateStore,
+  Timer,
+} from './ports.ts'
 
 /** An event with everything known about it, before it is judged. */
 export type Known = { readonly received: Received; readonly inquiry: Inquiry; readonly facts: Facts }
@@ -23,9 +33,10 @@ export type ObserveParts = { readonly state: StateStore; readonly control: Contr
 export async function observe(
   runs: readonly DecodedRun[],
   lease: Lease,
-  policy: Policy,
+  rulebook: Rulebook,
   parts: ObserveParts,
 ): Promise<Observed> {
+  const { policy } = rulebook
   const ranges = runs.map((run) => toRange(run, lease, policy))
   const answer = await parts.state.observe(ranges, policy.duplicatesMs, policy.longestWindowMs)
   if (answer.kind === 'fenced') return { kind: 'fenced', refusal: answer }
@@ -34,10 +45,16 @@ export async function observe(
   const byPartition = new Map<number, Map<number, Known>>()
   runs.forEach((run, at) => {
     const seen = observations?.get(run.partition)
-    byPartition.set(run.partition, knownOf(run, ranges[at]?.inquiries ?? [], seen, now, parts.control))
+    byPartition.set(
+      run.partition,
+      knownOf(run, ranges[at]?.inquiries ?? [], seen, now, (event) => ordersFor(event, rulebook, parts.control)),
+    )
   })
   return { kind: 'known', byPartition, refusal: answer.kind === 'unavailable' ? answer : null }
 }
+
+const ordersFor = (event: ModelOutput, { policy, certificates }: Rulebook, control: ControlSource): Facts['control'] =>
+  control.matching(event, reliableFor(event, policy, certificates))
 
 function toRange(run: DecodedRun, lease: Lease, policy: Policy): ObserveRange {
   const inquiries: Inquiry[] = []
@@ -57,7 +74,7 @@ function knownOf(
   inquiries: readonly Inquiry[],
   seen: ReadonlyMap<number, Observation> | undefined,
   now: number,
-  control: ControlSource,
+  ordersOn: (event: ModelOutput) => Facts['control'],
 ): Map<number, Known> {
   const known = new Map<number, Known>()
   let next = 0
@@ -65,7 +82,7 @@ function knownOf(
     if (it.kind !== 'event') continue
     const inquiry = inquiries[next++]
     if (inquiry === undefined) throw new Error('an event without an inquiry')
-    const orders = control.matching(it.received.event)
+    const orders = ordersOn(it.received.event)
     const observation = seen?.get(inquiry.offset)
     const facts = observation === undefined ? factsWithout(inquiry, now, orders) : factsOf(inquiry, observation, orders)
     known.set(inquiry.offset, { received: it.received, inquiry, facts })

@@ -3,6 +3,7 @@ import type { Inquiry } from '../decision/inquiry.ts'
 import type { ModelOutput, Received } from '../decision/event.ts'
 import type { Verdict } from '../decision/verdict.ts'
 import type { Calibration } from '../decision/calibration.ts'
+import type { Certificate, Certificates } from '../decision/certificate.ts'
 import type { Policy } from '../decision/policy.ts'
 import type { Fault } from './fault.ts'
 
@@ -189,14 +190,21 @@ export type Encoded =
 // ---- What is in force -------------------------------------------------------------------------------------------
 
 /** One consistent set of rules; taken once per batch, so that a change comes between batches. */
-export type Rulebook = { readonly policy: Policy; readonly calibration: Calibration }
+export type Rulebook = {
+  readonly policy: Policy
+  readonly calibration: Calibration
+  readonly certificates: Certificates
+}
 
 export type RulebookSource = { readonly current: () => Rulebook }
 
 /** The operator's standing orders. */
 export type ControlSource = {
-  /** Those whose scope covers the event; expiry is left to the decision. */
-  readonly matching: (event: ModelOutput) => readonly ControlFact[]
+  /**
+   * Those whose scope covers the event; of withdrawals those of `reliable`, the certificates it might rely on. Expiry is
+   * left to the decision.
+   */
+  readonly matching: (event: ModelOutput, reliable: readonly Certificate[]) => readonly ControlFact[]
 }
 
 // ---- Traces -----------------------------------------------------------------------------------------------------

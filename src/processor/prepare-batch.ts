@@ -71,7 +71,7 @@ export async function observeBatch(
   const { runs, held } = await decodeBatches(polled, steps.codec, steps.patience)
   for (const batch of held) putBack(batch)
   times.decoded = steps.timer.now()
-  const observed = await observe(runs, lease, rulebook.policy, steps)
+  const observed = await observe(runs, lease, rulebook, steps)
   if (observed.kind === 'fenced') return observed
   times.observed = steps.timer.now()
   const batch = { runs, known: observed.byPartition, rulebook, refusal: observed.refusal, times }
@@ -100,8 +100,9 @@ export async function prepareBatch(
   return { kind: 'prepared', batch, refusal: refusal ?? judged.refusal }
 }
 
-/** One name for a policy and its calibration together. */
-const digestOf = ({ policy, calibration }: Rulebook): string => `${policy.digest}/${calibration.digest ?? ''}`
+/** One name for a policy, its calibration and its certificates together. */
+const digestOf = ({ policy, calibration, certificates }: Rulebook): string =>
+  [policy.digest, calibration.digest, certificates.digest].join('/')
 
 type Emitted = { readonly outputs: OutputRecord[]; readonly decided: Decided[] }
 

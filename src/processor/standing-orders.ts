@@ -1,3 +1,4 @@
+import type { Certificate } from '../decision/certificate.ts'
 import type { ModelOutput } from '../decision/event.ts'
 import type { ControlFact } from '../decision/facts.ts'
 import { covers, toFact } from '../decision/control.ts'
@@ -18,12 +19,19 @@ export function createStandingOrders(): StandingOrders {
   return {
     apply: (id, order) => void (order === null ? orders.delete(id) : orders.set(id, order)),
     count: () => orders.size,
-    matching: (event) => (orders.size === 0 ? NONE : matchingOf(orders, event)),
+    matching: (event, reliable) => (orders.size === 0 ? NONE : matchingOf(orders, event, reliable)),
   }
 }
 
 /** In the order of their ids, so that the same orders give the same facts in every process. */
-function matchingOf(orders: ReadonlyMap<string, ControlOrder>, event: ModelOutput): readonly ControlFact[] {
-  const found = [...orders.values()].filter((order) => order.certificate === null && covers(order, event))
+function matchingOf(
+  orders: ReadonlyMap<string, ControlOrder>,
+  event: ModelOutput,
+  reliable: readonly Certificate[],
+): readonly ControlFact[] {
+  const found = [...orders.values()].filter((order) => concerns(order, reliable) && covers(order, event))
   return found.toSorted((a, b) => (a.id < b.id ? -1 : 1)).map(toFact)
 }
+
+const concerns = ({ certificate }: ControlOrder, reliable: readonly Certificate[]): boolean =>
+  certificate === null || reliable.some(({ id }) => id === certificate)

@@ -43,6 +43,7 @@ export const DECISION = {
   policyVersion: 'decision.policy.version',
   policyDigest: 'decision.policy.digest',
   calibrationDigest: 'decision.calibration.digest',
+  certificate: 'decision.certificate.id',
   mode: 'decision.mode',
   action: 'decision.action',
   modelName: 'decision.model.name',

@@ -143,6 +143,7 @@ function addVerdict(attributes: Attributes, verdict: Verdict): void {
   attributes[DECISION.modelVersion] = event.model.version.slice(0, NAME_CHARS)
   attributes[DECISION.audit] = verdict.audit.selected
   if (policy.calibration !== null) attributes[DECISION.calibrationDigest] = policy.calibration
+  if (score.certificate !== null) attributes[DECISION.certificate] = score.certificate
   if (score.margin !== null) attributes[DECISION.margin] = score.margin
   if (score.raw !== null) attributes[DECISION.confidenceRaw] = score.raw
   if (score.calibrated !== null) attributes[DECISION.confidenceCalibrated] = score.calibrated

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { bundled } from '../../src/avro/schemas.ts'
 import type { Calibration } from '../../src/decision/calibration.ts'
+import { NO_CERTIFICATES } from '../../src/decision/certificate.ts'
 import { decide } from '../../src/decision/decide.ts'
 import type { Received } from '../../src/decision/event.ts'
 import type { Facts } from '../../src/decision/facts.ts'
@@ -81,7 +82,7 @@ export let kept: unknown
 
 function decideOne({ received, facts }: Case, { policy, calibration }: Rules): void {
   const inquiry = inquire(received, policy)
-  kept = [inquiry, decide(received, facts, policy, calibration)]
+  kept = [inquiry, decide(received, facts, policy, calibration, NO_CERTIFICATES)]
 }
 
 function codeOne({ bytes, verdict }: Case): void {
@@ -114,7 +115,12 @@ function casesOf(rules: Rules): readonly Case[] {
     }
     const received = { event, source }
     const facts = factsOf(received, rules.policy, contexts, now)
-    return { received, facts, bytes, verdict: decide(received, facts, rules.policy, rules.calibration) }
+    return {
+      received,
+      facts,
+      bytes,
+      verdict: decide(received, facts, rules.policy, rules.calibration, NO_CERTIFICATES),
+    }
   })
 }
 

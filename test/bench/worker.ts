@@ -147,6 +147,7 @@ async function openRulebook(config: Config) {
   const watching = await watchRulebook({
     policyFile: config.SLUICE_POLICY,
     calibrationFile: config.SLUICE_CALIBRATION ?? null,
+    certificatesFile: config.SLUICE_CERTIFICATES ?? null,
     intervalMs: config.SLUICE_RELOAD_MS,
     signal: stop.signal,
   })

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { NO_CALIBRATION } from '../../src/decision/calibration.ts'
 import type { Calibration } from '../../src/decision/calibration.ts'
+import type { Certificates } from '../../src/decision/certificate.ts'
 import type { Attributes, ModelOutput, Received } from '../../src/decision/event.ts'
 import type { Facts, First, StateHealth } from '../../src/decision/facts.ts'
 import type { Policy, Undo } from '../../src/decision/policy.ts'
@@ -8,8 +9,12 @@ import type { Route } from '../../src/decision/route.ts'
 import {
   NOW,
   PER_MODEL,
+  PER_SELLER,
   actionRule,
   sampleCalibration,
+  sampleCertificate,
+  sampleCertificates,
+  sampleDemand,
   sampleFacts,
   sampleLimit,
   sampleNeed,
@@ -21,7 +26,13 @@ import {
 } from './samples.ts'
 
 /** Everything `decide` takes, in its order. */
-export type Inputs = readonly [received: Received, facts: Facts, policy: Policy, calibration: Calibration]
+export type Inputs = readonly [
+  received: Received,
+  facts: Facts,
+  policy: Policy,
+  calibration: Calibration,
+  certificates: Certificates,
+]
 
 const unit = fc.double({ min: 0, max: 1, noNaN: true })
 const route = fc.constantFrom<Route>('execute', 'review', 'reject')
@@ -95,7 +106,7 @@ const policies: fc.Arbitrary<Policy> = fc
     undo: mostly<Undo>('reversible', fc.constant('irreversible')),
     execute: mostly<number | null>(0.8, band),
     reject: mostly<number | null>(0.2, band),
-    certified: fc.boolean(),
+    certified: fc.constantFrom(null, sampleDemand(), sampleDemand(), sampleDemand({ segment: PER_SELLER })),
     calibrated: mostly<'required' | 'optional'>('optional', fc.constant('required')),
     stateless: fc.boolean(),
     auditShare: unit,
@@ -109,8 +120,8 @@ const policies: fc.Arbitrary<Policy> = fc
   })
   .map((it) => {
     if (it.isDefault) return samplePolicy()
-    const certified = it.certified ? { risk: 0.01, assurance: 0.95 } : null
-    const confidence = { execute: it.execute, reject: it.reject, certified, calibrated: it.calibrated }
+    const { execute, reject, certified, calibrated } = it
+    const confidence = { execute: certified === null ? execute : null, reject, certified, calibrated }
     const rule = { undo: it.undo, stateless: it.stateless, auditShare: it.auditShare, confidence }
     const has = (part: (typeof it.parts)[number]) => it.parts.includes(part)
     const answers = {
@@ -147,6 +158,7 @@ const orders = fc.array(
       rule: fc.constantFrom(null, 'p', 'x', 'r', 'refunds-per-model'),
       author: fc.constantFrom('', 'ada'),
       expiresAt: fc.constantFrom(null, NOW - 1, NOW + 1),
+      certificate: mostly<string | null>(null, fc.constantFrom('a'.repeat(32), 'b'.repeat(32))),
     })
     .map((it) => sampleOrder(it)),
   { maxLength: 2 },
@@ -198,14 +210,28 @@ const calibrations: fc.Arbitrary<Calibration> = fc.oneof(
     ),
 )
 
+const certificate = fc.record({
+  action: fc.constantFrom(...ACTIONS),
+  model: mostly({ name: 'moderator', version: '3' }, fc.constant({ name: 'moderator', version: '2' })),
+  segment: fc.constantFrom(null, 's-93', 's-94'),
+  threshold: fc.oneof(unit, fc.constantFrom(0.5, 0.9)),
+  risk: mostly(0.01, fc.constant(0.05)),
+  expiresAt: mostly(NOW + 1, fc.constant(NOW - 1)),
+})
+const certificates: fc.Arbitrary<Certificates> = fc
+  .array(certificate, { maxLength: 6 })
+  .map((all) => sampleCertificates(...all.map((it, at) => sampleCertificate({ ...it, id: IDS[at % 2] ?? '' }))))
+const IDS = ['a'.repeat(32), 'b'.repeat(32)]
+
 const inputsWith = (received: fc.Arbitrary<Received>): fc.Arbitrary<Inputs> =>
   fc
-    .tuple(received, policies, changes, calibrations)
-    .map(([received, policy, change, calibration]) => [
+    .tuple(received, policies, changes, calibrations, certificates)
+    .map(([received, policy, change, calibration, certificates]) => [
       received,
       factsFor(received, policy, change),
       policy,
       calibration,
+      certificates,
     ])
 
 const sources = fc.record({ keyed: mostly(true, fc.constant(false)), offset: fc.nat() })

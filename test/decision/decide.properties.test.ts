@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CODES } from '../../src/decision/codes.ts'
+import { NO_CERTIFICATES } from '../../src/decision/certificate.ts'
 import { decide, wouldExecute } from '../../src/decision/decide.ts'
 import { explain } from '../../src/decision/explain.ts'
 import type { Facts } from '../../src/decision/facts.ts'
@@ -56,8 +57,8 @@ describe('every decision', () => {
     always(
       anyInputs,
       (inputs) => {
-        const [, , policy, calibration] = inputs
-        expect(recompute(structuredClone(decide(...inputs)), policy, calibration)).toEqual({
+        const [, , policy, calibration, certificates] = inputs
+        expect(recompute(structuredClone(decide(...inputs)), policy, calibration, certificates)).toEqual({
           equal: true,
           differences: [],
         })
@@ -70,7 +71,8 @@ describe('every decision', () => {
     always(anyInputs, (inputs) => {
       const { route, changes, findings, score } = decide(...inputs)
       if (route === 'execute') return expect(changes).toBeNull()
-      if (changes === null) return expect(score.calibrated === null || score.execute === null).toBe(true)
+      if (changes === null)
+        return expect(score.calibrated === null || score.execute === null || score.certified === null).toBe(true)
       expect(strictness(changes.route)).toBeLessThan(strictness(route))
       const rest = findings.filter(({ code }) => !changes.without.includes(code))
       expect(rest.every((it) => strictness(it.route) <= strictness(changes.route))).toBe(true)
@@ -98,13 +100,46 @@ describe('an execution', () => {
     executed(({ findings, score }) => {
       expect(findings.map(({ code }) => code)).toContain('confidence.sufficient')
       expect(findings.every(({ route }) => route === 'execute')).toBe(true)
-      expect(score.calibrated).toBeGreaterThanOrEqual(score.execute ?? Number.NaN)
+      const edges = [
+        [score.calibrated, score.execute],
+        [score.raw, score.certified?.threshold ?? null],
+      ].filter(([, edge]) => edge !== null)
+      expect(edges.length).toBeGreaterThan(0)
+      for (const [value, edge] of edges) expect(value).toBeGreaterThanOrEqual(edge ?? Number.NaN)
     })
   })
 
-  it('is never irreversible, unkeyed, repeated, or out of time', () => {
-    executed(({ undo, source, facts, event, notAfter }) => {
-      expect(undo).not.toBe('irreversible')
+  it('of an irreversible action relies on a certificate', () => {
+    executed(({ undo, score }) => {
+      if (undo === 'irreversible') expect(score.certificate).not.toBeNull()
+    })
+  })
+
+  it('on a certificate relies on a valid one for exactly this event that promises what is demanded', () => {
+    executed(({ event, score, facts }, [, , policy, , { tree }]) => {
+      const demand = policy.actions.get(event.action)?.confidence.certified ?? null
+      if (demand === null) return expect(score.certificate).toBeNull()
+      const valid = tree.certificates.filter(
+        (it) =>
+          it.action === event.action &&
+          it.model.name === event.model.name &&
+          it.model.version === event.model.version &&
+          it.scoreKind === event.scoreKind &&
+          it.segment === (demand.segment === null ? null : demand.segment.read(event)) &&
+          it.risk <= demand.risk &&
+          it.assurance >= demand.assurance &&
+          it.expiresAt > facts.now &&
+          !facts.control.some(
+            (order) => order.certificate === it.id && (order.expiresAt === null || order.expiresAt > facts.now),
+          ),
+      )
+      expect(valid.map(({ id }) => id)).toContain(score.certificate)
+      expect(score.certified?.threshold).toBe(Math.min(...valid.map(({ threshold }) => threshold)))
+    })
+  })
+
+  it('is never unkeyed, repeated, or out of time', () => {
+    executed(({ source, facts, event, notAfter }) => {
       expect(source.keyed).toBe(true)
       expect(facts.first).toBeNull()
       expect(event.expiresAt ?? Infinity).toBeGreaterThan(facts.now)
@@ -123,9 +158,9 @@ describe('an execution', () => {
   })
 
   it('without trustworthy state is of a stateless action that no limit and no context covers', () => {
-    const degraded = likelyInputs.map(([received, facts, policy, calibration]): Inputs => {
+    const degraded = likelyInputs.map(([received, facts, ...rulebook]): Inputs => {
       const state = facts.state === 'ok' ? 'unavailable' : facts.state
-      return [received, { ...facts, state }, policy, calibration]
+      return [received, { ...facts, state }, ...rulebook]
     })
     executed(({ mode, event }, [, , policy]) => {
       expect(mode).toBe('degraded')
@@ -137,9 +172,9 @@ describe('an execution', () => {
   })
 
   it('is what wouldExecute foretold', () => {
-    executed((_, [received, facts, policy, calibration]) => {
+    executed((_, [received, facts, ...rulebook]) => {
       const unasked: Facts = { ...facts, counters: facts.counters.map((it) => ({ ...it, granted: null })) }
-      expect(wouldExecute(received, unasked, policy, calibration)).toBe(true)
+      expect(wouldExecute(received, unasked, ...rulebook)).toBe(true)
     })
   })
 })
@@ -166,12 +201,7 @@ describe('a decision never becomes less strict', () => {
     ([received, facts, ...rest]: Inputs): Inputs => [received, { ...facts, ...change(facts) }, ...rest]
   const withPolicy =
     (change: (policy: Policy) => Partial<Policy>) =>
-    ([received, facts, policy, calibration]: Inputs): Inputs => [
-      received,
-      facts,
-      { ...policy, ...change(policy) },
-      calibration,
-    ]
+    ([received, facts, policy, ...rest]: Inputs): Inputs => [received, facts, { ...policy, ...change(policy) }, ...rest]
 
   it.each<[string, (inputs: Inputs) => Inputs]>([
     ['a kill switch is thrown', withFacts(({ control }) => ({ control: [...control, sampleOrder()] }))],
@@ -183,6 +213,25 @@ describe('a decision never becomes less strict', () => {
       'execution is "forced"',
       withFacts(({ control }) => ({ control: [...control, sampleOrder({ kind: 'force', route: 'execute' })] })),
     ],
+    [
+      'all certificates are withdrawn',
+      ([received, { control, ...facts }, policy, calibration, certificates]) => [
+        received,
+        {
+          ...facts,
+          control: [
+            ...control,
+            ...certificates.tree.certificates.map(({ id }) =>
+              sampleOrder({ kind: 'force', route: 'review', certificate: id, expiresAt: null }),
+            ),
+          ],
+        },
+        policy,
+        calibration,
+        certificates,
+      ],
+    ],
+    ['there are no certificates', ([...inputs]) => [inputs[0], inputs[1], inputs[2], inputs[3], NO_CERTIFICATES]],
     ['an exemption ends', withFacts(({ control }) => ({ control: control.filter(({ kind }) => kind !== 'exempt') }))],
     [
       'it is a repeat',
@@ -242,9 +291,10 @@ describe('a decision never becomes less strict', () => {
 })
 
 /** The data copied, the policy's functions kept. */
-const structuredCopy = ([received, facts, policy, calibration]: Inputs): Inputs => [
+const structuredCopy = ([received, facts, policy, calibration, certificates]: Inputs): Inputs => [
   structuredClone(received),
   structuredClone(facts),
   policy,
   structuredClone(calibration),
+  structuredClone(certificates),
 ]

@@ -129,8 +129,57 @@ const ROWS = decisionTable(`
   listing.remove  0.95       table                              review   calibration.uncertified
   listing.remove  0.95       -                                  review   calibration.missing,calibration.uncertified
   listing.remove  0.95       static-remove                      review   calibration.uncertified,confidence.sufficient
-  listing.remove  0.95       both-remove                        review   calibration.uncertified,confidence.sufficient
+  listing.remove  0.95       both-remove                        review   calibration.uncertified
   listing.remove  0.50       static-remove                      review   calibration.uncertified,confidence.below_execute
+
+  listing.remove  0.95       table,cert                         execute  confidence.sufficient
+  listing.remove  0.90       table,cert                         execute  confidence.sufficient
+  listing.remove  0.89       table,cert                         review   confidence.below_execute
+  listing.remove  0.40       table,cert                         reject   confidence.below_reject,confidence.below_execute
+  listing.remove  0.40       table,cert-loose                   reject   confidence.below_reject,confidence.sufficient
+  listing.remove  NaN        table,cert-loose                   review   confidence.invalid
+  listing.remove  -          table,cert-loose                   review   confidence.missing
+  listing.remove  0.95       cert                               review   calibration.missing
+  listing.remove  0.95       table-lapsed,cert                  review   calibration.expired,confidence.sufficient
+  listing.remove  0.95       table,cert-lasting                 execute  confidence.sufficient
+  listing.remove  0.95       table,cert-lapsed                  review   calibration.certificate_expired,confidence.sufficient
+  listing.remove  0.89       table,cert-lapsed                  review   calibration.certificate_expired,confidence.below_execute
+  listing.remove  0.95       table,cert,now-infinite            reject   event.too_old,event.time_in_future,context.stale,calibration.certificate_expired,confidence.sufficient
+  listing.remove  0.95       table,cert-weak                    review   calibration.certificate_too_weak
+  listing.remove  0.95       table,cert-unsure                  review   calibration.certificate_too_weak
+  listing.remove  0.95       table,cert-stronger                execute  confidence.sufficient
+  listing.remove  0.95       table,cert-events                  review   calibration.certificate_too_weak
+  listing.remove  0.95       table,cert-events,per-event        execute  confidence.sufficient
+  listing.remove  0.95       table,cert,per-event               execute  confidence.sufficient
+  listing.remove  0.95       table,cert-other-action            review   calibration.uncertified
+  listing.remove  0.95       table,cert-other-model             review   calibration.uncertified
+  listing.remove  0.95       table,cert-verbal                  review   calibration.uncertified
+  listing.remove  0.95       table,cert-other-version           review   calibration.version_mismatch
+  listing.remove  0.95       table,cert-weak-and-version        review   calibration.certificate_too_weak
+  listing.remove  0.95       table,cert-seller                  review   calibration.segment_uncertified
+  listing.remove  0.95       table,cert,per-seller              review   calibration.segment_uncertified
+  listing.remove  0.95       table,cert-other-seller,per-seller  review   calibration.segment_uncertified
+  listing.remove  0.95       table,cert-seller,per-seller       execute  confidence.sufficient
+  listing.remove  0.95       table,cert-seller,per-seller,no-seller  review  context.missing,calibration.segment_missing
+  listing.remove  0.95       table,per-seller                   review   calibration.uncertified
+  listing.remove  0.75       table,cert-two                     execute  confidence.sufficient
+  listing.remove  0.75       table,cert-two-lapsed              review   confidence.below_execute
+  listing.remove  0.95       table,cert-two-lapsed              execute  confidence.sufficient
+  listing.remove  0.95       table,cert,withdrawn               review   calibration.withdrawn,confidence.sufficient
+  listing.remove  0.89       table,cert,withdrawn               review   calibration.withdrawn,confidence.below_execute
+  listing.remove  0.95       table,cert,withdrawn-over          execute  confidence.sufficient
+  listing.remove  0.95       table,cert,withdraw-other          execute  confidence.sufficient
+  listing.remove  0.95       table,cert-lapsed,withdrawn        review   calibration.certificate_expired,confidence.sufficient
+  listing.remove  0.95       table,cert-two,withdrawn-loose     execute  confidence.sufficient
+  listing.remove  0.75       table,cert-two,withdrawn-loose     review   confidence.below_execute
+  listing.remove  0.75       table,cert-two,withdrawn-strict    execute  confidence.sufficient
+  listing.remove  0.75       table,cert-two,withdrawn-loose,withdrawn-strict  review  calibration.withdrawn,confidence.sufficient
+  listing.remove  0.75       table,cert-two-lapsed,withdrawn-strict  review  calibration.withdrawn,confidence.below_execute
+  listing.remove  0.95       table,cert,withdrawn,trusted       review   policy.trusted_seller,calibration.withdrawn,confidence.sufficient
+  listing.remove  0.95       table,cert,withdrawn,kill          reject   control.killed,calibration.withdrawn,confidence.sufficient
+  listing.flag    0.95       cert,withdrawn                     execute  confidence.sufficient
+  listing.remove  0.95       static-remove,cert                 review   calibration.uncertified,confidence.sufficient
+  cache.refresh   0.95       irreversible,cert                  review   calibration.uncertified,confidence.sufficient
 
   listing.flag    -          -                                  review   confidence.missing
   listing.flag    NaN        -                                  review   confidence.invalid
@@ -162,10 +211,10 @@ describe('decide', () => {
   })
 
   it.each(ROWS)('wouldExecute agrees but for reservations: $line', (row) => {
-    const [received, facts, policy, calibration] = inputs(row)
+    const [received, facts, ...rulebook] = inputs(row)
     const reserved = { ...facts, counters: facts.counters.map((it) => ({ ...it, granted: true })) }
-    const verdict = decide(received, reserved, policy, calibration)
-    expect(wouldExecute(received, facts, policy, calibration)).toBe(verdict.route === 'execute')
+    const verdict = decide(received, reserved, ...rulebook)
+    expect(wouldExecute(received, facts, ...rulebook)).toBe(verdict.route === 'execute')
   })
 
   it('has a row for every code, and no situation that no row uses', () => {

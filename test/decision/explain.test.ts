@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { NO_CALIBRATION } from '../../src/decision/calibration.ts'
+import { NO_CERTIFICATES } from '../../src/decision/certificate.ts'
 import { decide } from '../../src/decision/decide.ts'
 import { explain } from '../../src/decision/explain.ts'
 import { recompute } from '../../src/decision/recompute.ts'
@@ -7,6 +8,8 @@ import {
   MINUTE,
   NOW,
   sampleCalibration,
+  sampleCertificate,
+  sampleCertificates,
   sampleFacts,
   sampleOrder,
   samplePolicy,
@@ -25,7 +28,7 @@ describe('explain', () => {
       counters: counter === undefined ? [] : [{ ...counter, before: 20, after: 21 }],
       control: [sampleOrder({ kind: 'exempt', rule: 'trusted-seller', reason: '' })],
     })
-    expect(explain(decide(received, facts, policy, calibration))).toBe(
+    expect(explain(decide(received, facts, policy, calibration, NO_CERTIFICATES))).toBe(
       `Decision model.outputs:3:1842: listing.flag goes to review, limit.exceeded
 
   proposal    \`listing.flag\` of \`listing\` \`l-77\`, owner \`s-93\`
@@ -88,14 +91,32 @@ Record
     ['a context the event does not name', { attributes: {} }, '`seller`: the event names none'],
   ])('says %s', (_, event, sentence) => {
     const received = sampleReceived(event)
-    const text = explain(decide(received, sampleFacts(received, policy), policy, NO_CALIBRATION))
+    const text = explain(decide(received, sampleFacts(received, policy), policy, NO_CALIBRATION, NO_CERTIFICATES))
     expect(text.replaceAll(/\s+/g, ' ')).toContain(sentence.replaceAll(/\s+/g, ' '))
+  })
+
+  it('says what the certificate promises, and how far the score is from it', () => {
+    const received = sampleReceived({ action: 'listing.remove', confidence: 0.96 })
+    const certificates = sampleCertificates(sampleCertificate())
+    const text = explain(decide(received, sampleFacts(received, policy), policy, calibration, certificates))
+    expect(text).toContain(`
+Confidence
+  score       0.96 as sent, 0.944 by calibration table cccccccccccccccccccccccccccccccc
+  reject      below 0.3; the score is +0.644 from there
+  margin      +0.06 to the nearest of these
+  certified   from 0.9 as sent; the score as sent is +0.06 from there
+  certificate ffffffffffffffffffffffffffffffff
+              at most 1 % errors among executed events, with 95 %; upper bound 0.9 %
+`)
+    expect(text).toContain('\n  certified   by the file of certificates with digest eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee\n')
   })
 
   it('says what a withdrawal withdraws', () => {
     const received = sampleReceived()
     const order = sampleOrder({ kind: 'force', route: 'review', certificate: 'f'.repeat(32), expiresAt: null })
-    const text = explain(decide(received, sampleFacts(received, policy, { control: [order] }), policy, NO_CALIBRATION))
+    const text = explain(
+      decide(received, sampleFacts(received, policy, { control: [order] }), policy, NO_CALIBRATION, NO_CERTIFICATES),
+    )
     expect(text.replaceAll(/\s+/g, ' ')).toContain(
       `order \`o-1\` of \`ada\` withdraws certificate \`${'f'.repeat(32)}\`, until it is lifted: incident 12`,
     )
@@ -103,38 +124,45 @@ Record
 
   it('shows text from outside without letting it move the cursor, colour or reorder', () => {
     const received = sampleReceived({ actor: '\u001B[31mred\u202Eder\n' })
-    const text = explain(decide(received, sampleFacts(received, policy), policy, calibration))
+    const text = explain(decide(received, sampleFacts(received, policy), policy, calibration, NO_CERTIFICATES))
     expect(text).toContain(String.raw`\u{1b}[31mred\u{202e}der\u{a}`)
   })
 })
 
 describe('recompute', () => {
   const received = sampleReceived({ confidence: Number.NaN, payload: new Uint8Array([1, 2]) })
-  const verdict = decide(received, sampleFacts(received, policy), policy, calibration)
+  const verdict = decide(received, sampleFacts(received, policy), policy, calibration, NO_CERTIFICATES)
 
   it('finds a verdict equal to itself, NaN and all', () => {
-    expect(recompute(structuredClone(verdict), policy, calibration)).toEqual({ equal: true, differences: [] })
+    expect(recompute(structuredClone(verdict), policy, calibration, NO_CERTIFICATES)).toEqual({
+      equal: true,
+      differences: [],
+    })
   })
 
   it('names every field that differs', () => {
     const [first] = verdict.findings
     const tampered = { ...verdict, route: 'execute', findings: [{ ...first!, route: 'execute' }], notAfter: 5 } as const
-    expect(recompute(tampered, policy, calibration)).toEqual({
+    expect(recompute(tampered, policy, calibration, NO_CERTIFICATES)).toEqual({
       equal: false,
       differences: ['route', 'findings.0.route', 'notAfter'],
     })
   })
 
   it('sees another policy, calibration, or changed facts', () => {
-    expect(recompute(verdict, { ...policy, digest: 'b' }, calibration).differences).toEqual(['policy.digest'])
-    expect(recompute(verdict, policy, NO_CALIBRATION).differences).toEqual(['policy.calibration'])
+    expect(recompute(verdict, { ...policy, digest: 'b' }, calibration, NO_CERTIFICATES).differences).toEqual([
+      'policy.digest',
+    ])
+    expect(recompute(verdict, policy, NO_CALIBRATION, NO_CERTIFICATES).differences).toEqual(['policy.calibration'])
     const older = { ...verdict, facts: { ...verdict.facts, now: NOW + 48 * 60 * MINUTE } }
-    expect(recompute(older, policy, calibration).differences).toContain('code')
+    expect(recompute(older, policy, calibration, NO_CERTIFICATES).differences).toContain('code')
   })
 
   it('sees a finding that is missing or added', () => {
-    expect(recompute({ ...verdict, findings: [] }, policy, calibration).differences).toEqual(['findings.0'])
+    expect(recompute({ ...verdict, findings: [] }, policy, calibration, NO_CERTIFICATES).differences).toEqual([
+      'findings.0',
+    ])
     const doubled = { ...verdict, findings: [...verdict.findings, ...verdict.findings] }
-    expect(recompute(doubled, policy, calibration).differences).toEqual(['findings.1'])
+    expect(recompute(doubled, policy, calibration, NO_CERTIFICATES).differences).toEqual(['findings.1'])
   })
 })

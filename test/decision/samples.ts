@@ -1,9 +1,18 @@
 import type { Calibration, CalibrationTable } from '../../src/decision/calibration.ts'
+import { certificateTree, type Certificate, type Certificates } from '../../src/decision/certificate.ts'
 import type { ModelOutput, Received, SourcePosition } from '../../src/decision/event.ts'
 import type { ControlFact, CounterFact, Facts } from '../../src/decision/facts.ts'
 import { inquire } from '../../src/decision/inquire.ts'
 import type { CounterInquiry } from '../../src/decision/inquiry.ts'
-import type { ActionRule, ContextNeed, Dimension, Limit, Policy, Rule } from '../../src/decision/policy.ts'
+import type {
+  ActionRule,
+  CertificateDemand,
+  ContextNeed,
+  Dimension,
+  Limit,
+  Policy,
+  Rule,
+} from '../../src/decision/policy.ts'
 
 /** The time at which every sample is decided. */
 export const NOW = Date.UTC(2026, 10, 24, 12, 0, 0)
@@ -56,6 +65,10 @@ export const actionRule = (action: string, change: Partial<ActionRule> = {}): Ac
 
 export const dimension = (name: string, read: Dimension['read']): Dimension => ({ name, read })
 export const PER_OWNER = dimension('subject.owner', (event) => event.subject.owner)
+export const PER_SELLER = dimension('attributes.seller', ({ attributes }) => {
+  const value = Object.hasOwn(attributes, 'seller') ? attributes['seller'] : null
+  return typeof value === 'string' ? value : null
+})
 export const PER_MODEL = dimension('model.name', (event) => event.model.name)
 
 export const sampleLimit = (id: string, change: Partial<Limit> = {}): Limit => ({
@@ -94,6 +107,14 @@ export const sampleRule = (id: string, change: Partial<Rule> = {}): Rule => ({
   ...change,
 })
 
+export const sampleDemand = (change: Partial<CertificateDemand> = {}): CertificateDemand => ({
+  risk: 0.01,
+  assurance: 0.95,
+  budget: 'per-execution',
+  segment: null,
+  ...change,
+})
+
 const flagging = new Set(['listing.flag', 'listing.remove'])
 
 /**
@@ -112,7 +133,7 @@ export const samplePolicy = (change: Partial<Policy> = {}): Policy => ({
         undo: 'irreversible',
         confidence: {
           execute: null,
-          certified: { risk: 0.01, assurance: 0.95 },
+          certified: sampleDemand(),
           reject: 0.3,
           calibrated: 'required',
         },
@@ -205,4 +226,26 @@ export const sampleCalibration = (...tables: readonly CalibrationTable[]): Calib
   tables,
   digest: 'dddddddddddddddddddddddddddddddd',
   text: 'tables',
+})
+
+export const sampleCertificate = (change: Partial<Certificate> = {}): Certificate => ({
+  id: 'f'.repeat(32),
+  model: { name: 'moderator', version: '3' },
+  action: 'listing.remove',
+  scoreKind: 'probability',
+  segment: null,
+  budget: 'per-execution',
+  risk: 0.01,
+  assurance: 0.95,
+  threshold: 0.9,
+  upperBound: 0.009,
+  issuedAt: NOW - HOUR,
+  expiresAt: NOW + HOUR,
+  ...change,
+})
+
+export const sampleCertificates = (...certificates: readonly Certificate[]): Certificates => ({
+  tree: certificateTree(certificates),
+  digest: 'eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee',
+  text: 'certificates',
 })

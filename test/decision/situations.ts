@@ -1,17 +1,22 @@
 import { expect } from 'vitest'
 import { NO_CALIBRATION } from '../../src/decision/calibration.ts'
 import type { Calibration } from '../../src/decision/calibration.ts'
+import { NO_CERTIFICATES, type Certificate, type Certificates } from '../../src/decision/certificate.ts'
 import type { ModelOutput, SourcePosition } from '../../src/decision/event.ts'
 import type { ControlFact, Facts } from '../../src/decision/facts.ts'
-import type { ActionRule, ContextNeed, Policy, Rule } from '../../src/decision/policy.ts'
+import type { ActionRule, CertificateDemand, ContextNeed, Policy, Rule } from '../../src/decision/policy.ts'
 import type { DecisionRow } from './decision-table.ts'
 import {
   HOUR,
   MINUTE,
   NOW,
   PER_MODEL,
+  PER_SELLER,
   actionRule,
   sampleCalibration,
+  sampleCertificate,
+  sampleCertificates,
+  sampleDemand,
   sampleFacts,
   sampleLimit,
   sampleOrder,
@@ -28,6 +33,7 @@ type Situation = {
   readonly facts?: (facts: Facts) => Partial<Facts>
   readonly policy?: (policy: Policy) => Partial<Policy>
   readonly calibration?: Calibration
+  readonly certificates?: Certificates
 }
 
 const order = (change: Partial<ControlFact>): Situation => ({
@@ -56,9 +62,30 @@ const bands = (
   reject: number | null,
   calibrated: 'required' | 'optional',
 ) => ({
-  confidence: { execute, certified: certified ? { risk: 0.01, assurance: 0.95 } : null, reject, calibrated },
+  confidence: { execute, certified: certified ? sampleDemand() : null, reject, calibrated },
 })
 const holds = () => ({ kind: 'value', holds: true }) as const
+
+const certified = (...changes: readonly Partial<Certificate>[]): Situation => ({
+  certificates: sampleCertificates(...changes.map((change) => sampleCertificate(change))),
+})
+const demand = (change: Partial<CertificateDemand>): Situation => ({
+  policy: ({ actions }) => ({
+    actions: new Map(
+      [...actions.values()].map((it) =>
+        it.confidence.certified === null
+          ? [it.action, it]
+          : [it.action, { ...it, confidence: { ...it.confidence, certified: sampleDemand(change) } }],
+      ),
+    ),
+  }),
+})
+const ID = 'f'.repeat(32)
+const [LOOSE, STRICT] = ['1'.repeat(32), '2'.repeat(32)]
+const two = [
+  { id: LOOSE, threshold: 0.7 },
+  { id: STRICT, threshold: 0.9 },
+] as const
 
 export const SITUATIONS: Readonly<Record<string, Situation>> = {
   kill: order({ kind: 'kill', route: 'reject' }),
@@ -69,7 +96,7 @@ export const SITUATIONS: Readonly<Record<string, Situation>> = {
   'force-review': order({ kind: 'force', route: 'review' }),
   'force-reject': order({ kind: 'force', route: 'reject' }),
   'force-execute': order({ kind: 'force', route: 'execute' }),
-  'withdraw-other': order({ kind: 'force', route: 'review', certificate: 'f'.repeat(32) }),
+  'withdraw-other': order({ kind: 'force', route: 'review', certificate: '0'.repeat(32) }),
   'exempt-burst': order({ kind: 'exempt', rule: 'burst-per-seller' }),
   'exempt-refunds': order({ kind: 'exempt', rule: 'refunds-per-model' }),
   'exempt-trusted': order({ kind: 'exempt', rule: 'trusted-seller' }),
@@ -153,6 +180,29 @@ export const SITUATIONS: Readonly<Record<string, Situation>> = {
   'required-flag': action('listing.flag', bands(0.8, false, 0.2, 'required')),
   'never-flag': action('listing.flag', bands(null, false, null, 'optional')),
   'zero-flag': action('listing.flag', bands(0, false, 0, 'optional')),
+  cert: certified({}),
+  'cert-loose': certified({ threshold: 0 }),
+  'cert-lapsed': certified({ expiresAt: NOW }),
+  'cert-lasting': certified({ expiresAt: NOW + 1 }),
+  'cert-weak': certified({ risk: 0.02 }),
+  'cert-unsure': certified({ assurance: 0.9 }),
+  'cert-stronger': certified({ risk: 0.001, assurance: 0.99 }),
+  'cert-events': certified({ budget: 'per-event' }),
+  'cert-other-action': certified({ action: 'refund' }),
+  'cert-other-model': certified({ model: { name: 'another', version: '3' } }),
+  'cert-other-version': certified({ model: { name: 'moderator', version: '2' } }),
+  'cert-verbal': certified({ scoreKind: 'verbal' }),
+  'cert-seller': certified({ segment: 's-93' }),
+  'cert-other-seller': certified({ segment: 's-94' }),
+  'cert-two': certified(...two),
+  'cert-two-lapsed': certified({ ...two[0], expiresAt: NOW }, two[1]),
+  'cert-weak-and-version': certified({ risk: 0.02 }, { id: LOOSE, model: { name: 'moderator', version: '2' } }),
+  'per-seller': demand({ segment: PER_SELLER }),
+  'per-event': demand({ budget: 'per-event' }),
+  withdrawn: order({ kind: 'force', route: 'review', certificate: ID }),
+  'withdrawn-over': order({ kind: 'force', route: 'review', certificate: ID, expiresAt: NOW }),
+  'withdrawn-loose': order({ kind: 'force', route: 'review', certificate: LOOSE }),
+  'withdrawn-strict': order({ kind: 'force', route: 'review', certificate: STRICT }),
   audited: action('listing.flag', { auditShare: 1 }),
 }
 
@@ -165,5 +215,6 @@ export function inputs(row: DecisionRow) {
   const policy = situations.reduce((it, { policy }) => ({ ...it, ...policy?.(it) }), samplePolicy())
   const facts = situations.reduce((it, { facts }) => ({ ...it, ...facts?.(it) }), sampleFacts(received, policy))
   const calibration = situations.findLast(({ calibration }) => calibration)?.calibration ?? NO_CALIBRATION
-  return [received, facts, policy, calibration] as const
+  const certificates = situations.findLast(({ certificates }) => certificates)?.certificates ?? NO_CERTIFICATES
+  return [received, facts, policy, calibration, certificates] as const
 }

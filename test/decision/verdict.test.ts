@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { NO_CALIBRATION } from '../../src/decision/calibration.ts'
 import type { Calibration } from '../../src/decision/calibration.ts'
+import { NO_CERTIFICATES, type Certificate } from '../../src/decision/certificate.ts'
 import { decide } from '../../src/decision/decide.ts'
 import type { ModelOutput } from '../../src/decision/event.ts'
 import type { ActionRule, Policy } from '../../src/decision/policy.ts'
@@ -10,6 +11,8 @@ import {
   NOW,
   actionRule,
   sampleCalibration,
+  sampleCertificate,
+  sampleCertificates,
   sampleFacts,
   samplePolicy,
   sampleReceived,
@@ -23,7 +26,7 @@ const verdictOf = (
   calibration: Calibration = NO_CALIBRATION,
 ) => {
   const received = sampleReceived(event)
-  return decide(received, sampleFacts(received, policy), policy, calibration)
+  return decide(received, sampleFacts(received, policy), policy, calibration, NO_CERTIFICATES)
 }
 const flagging = (change: Partial<ActionRule>) =>
   samplePolicy({ actions: new Map([['listing.flag', actionRule('listing.flag', change)]]) })
@@ -32,12 +35,18 @@ it('a verdict carries its record', () => {
   const received = sampleReceived()
   const policy = samplePolicy()
   const facts = sampleFacts(received, policy)
-  expect(decide(received, facts, policy, sampleCalibration())).toMatchObject({
+  expect(decide(received, facts, policy, sampleCalibration(), NO_CERTIFICATES)).toMatchObject({
     decisionId: 'model.outputs:3:1842',
     actionKey: expect.stringMatching(/^[0-9a-f]{32}$/),
     mode: 'normal',
     undo: 'reversible',
-    policy: { name: 'marketplace', version: 7, digest: policy.digest, calibration: 'dddddddddddddddddddddddddddddddd' },
+    policy: {
+      name: 'marketplace',
+      version: 7,
+      digest: policy.digest,
+      calibration: 'dddddddddddddddddddddddddddddddd',
+      certificates: null,
+    },
     engine: 'sluice-decide/1',
     facts,
     source: received.source,
@@ -62,6 +71,7 @@ describe('score', () => {
       reject: 0.2,
       calibrator: null,
       certificate: null,
+      certified: null,
       ...expected,
       margin: expected.margin === null ? null : expect.closeTo(expected.margin, 12),
     })
@@ -70,6 +80,47 @@ describe('score', () => {
   it('names the table it was calibrated with', () => {
     const { score } = verdictOf({ confidence: 0.9 }, samplePolicy(), sampleCalibration(sampleTable()))
     expect(score).toMatchObject({ raw: 0.9, calibrated: 0.86, calibrator: 'cccccccccccccccccccccccccccccccc' })
+  })
+
+  describe('with a certificate', () => {
+    const removal = (confidence: number | null, ...certificates: readonly Certificate[]) => {
+      const received = sampleReceived({ action: 'listing.remove', confidence })
+      const policy = samplePolicy()
+      const calibration = sampleCalibration(sampleTable())
+      return decide(received, sampleFacts(received, policy), policy, calibration, sampleCertificates(...certificates))
+    }
+    const promised = {
+      threshold: 0.9,
+      risk: 0.01,
+      assurance: 0.95,
+      budget: 'per-execution',
+      segment: null,
+      upperBound: 0.009,
+    }
+
+    it.each([
+      [0.95, 0.05],
+      [0.85, -0.05],
+      [0.55, 0.07],
+      [0.4, -0.06],
+    ])('of %d: the margin is to the nearest edge, the certified one on the score as sent', (confidence, margin) => {
+      const { score, policy } = removal(confidence, sampleCertificate())
+      expect(score).toMatchObject({ execute: null, reject: 0.3, certificate: 'f'.repeat(32), certified: promised })
+      expect(score.margin).toBeCloseTo(margin, 12)
+      expect(policy.certificates).toBe('e'.repeat(32))
+    })
+
+    it('that is void, nothing is relied upon and nothing promised', () => {
+      const { score, changes, findings } = removal(0.95, sampleCertificate({ expiresAt: NOW }))
+      expect(score).toMatchObject({ certificate: null, certified: null })
+      expect(changes).toEqual({ without: ['calibration.certificate_expired'], route: 'execute' })
+      expect(findings[0]?.subject).toBe('f'.repeat(32))
+    })
+
+    it('that does not fit, it cannot be told what would have been', () => {
+      expect(removal(0.95, sampleCertificate({ risk: 0.02 })).changes).toBeNull()
+      expect(removal(0.95).changes).toBeNull()
+    })
   })
 
   it('reaches a threshold that lies on the calibration line', () => {

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { NO_CALIBRATION } from '../../src/decision/calibration.ts'
+import { NO_CERTIFICATES } from '../../src/decision/certificate.ts'
 import { recompute } from '../../src/decision/recompute.ts'
 import type { Verdict } from '../../src/decision/verdict.ts'
 import { LogLookup } from '../../src/kafka/lookup.ts'
@@ -83,7 +84,7 @@ async function readVerdicts({ connection, topics, records }: Deployment): Promis
 function countChanged(verdicts: readonly Verdict[], { policyFile }: Deployment): number {
   const loaded = loadPolicy(readFileSync(policyFile, 'utf8'), policyFile)
   if (loaded.kind === 'problems') throw new Error('the policy has problems')
-  return verdicts.filter((it) => !recompute(it, loaded.policy, NO_CALIBRATION).equal).length
+  return verdicts.filter((it) => !recompute(it, loaded.policy, NO_CALIBRATION, NO_CERTIFICATES).equal).length
 }
 
 function doubleExecutes(verdicts: readonly Verdict[]): number {

@@ -182,6 +182,18 @@ export const BAD_POLICIES: readonly BadPolicy[] = [
     '`assurance` cannot be 1',
   ),
   bad(
+    'a segment that is no value of the event',
+    'rejects',
+    actions('a: { undo: reversible, confidence: { certified: { risk: 0.1, assurance: 0.9, segment: ‸category } } }'),
+    '`category` is not a value of the event',
+  ),
+  bad(
+    'a budget that is none',
+    'rejects',
+    actions('a: { undo: reversible, confidence: { certified: { risk: 0.1, assurance: 0.9, budget: ‸per-day } } }'),
+    '`budget` cannot be `per-day`',
+  ),
+  bad(
     'no assurance',
     'rejects',
     actions('a: { undo: reversible, confidence: { certified: ‸{ risk: 0.1 } } }'),

@@ -24,7 +24,12 @@ describe('a policy means what it says', () => {
       {
         action: 'listing.remove',
         undo: 'irreversible',
-        confidence: { execute: null, certified: { risk: 0.01, assurance: 0.95 }, reject: null, calibrated: 'optional' },
+        confidence: {
+          execute: null,
+          certified: { risk: 0.01, assurance: 0.95, budget: 'per-execution', segment: null },
+          reject: null,
+          calibrated: 'optional',
+        },
         executeWithinMs: 300_000,
         stateless: false,
         auditShare: 0,

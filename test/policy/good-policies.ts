@@ -24,6 +24,12 @@ export const GOOD_POLICIES: readonly { readonly name: string; readonly text: str
     ),
   },
   {
+    name: 'a certificate per segment, of all events',
+    text: action(
+      '{ undo: irreversible, confidence: { certified: { risk: 0.5, assurance: 0.5, budget: per-event, segment: attributes.category } } }',
+    ),
+  },
+  {
     name: 'names like those of JavaScript’s own',
     text: policyText({
       actions: 'actions:\n  constructor: { undo: reversible }\n  toString: { undo: reversible }\n',

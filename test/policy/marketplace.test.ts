@@ -27,9 +27,13 @@ type PolicyTests = { readonly policy: string; readonly calibration: string; read
 const folder = new URL('../../deploy/policies/', import.meta.url)
 const tests = parse(readFileSync(new URL('marketplace.test.yaml', folder), 'utf8')) as PolicyTests
 const pathOf = (name: string): string => new URL(name, folder).pathname
-const loaded = await readRulebook({ policyFile: pathOf(tests.policy), calibrationFile: pathOf(tests.calibration) })
+const loaded = await readRulebook({
+  policyFile: pathOf(tests.policy),
+  calibrationFile: pathOf(tests.calibration),
+  certificatesFile: null,
+})
 if (loaded.kind === 'problems') throw new Error(JSON.stringify(loaded.problems))
-const { policy, calibration } = loaded.rulebook
+const { policy, calibration, certificates } = loaded.rulebook
 
 /** What is known of an ordinary seller and an ordinary customer. */
 const ORDINARY = new Map<string, Attributes>([
@@ -80,7 +84,7 @@ function factsOf(it: PolicyCase, received: Received, policy: Policy): Facts {
 
 test.each(tests.cases)('$name', (it) => {
   const received = receivedOf(it)
-  const verdict = decide(received, factsOf(it, received, policy), policy, calibration)
+  const verdict = decide(received, factsOf(it, received, policy), policy, calibration, certificates)
   const codes = verdict.findings.map(({ code }) => code).filter((code) => code !== 'audit.selected')
   expect({ route: verdict.route, codes }).toEqual(it.expect)
 })
@@ -90,7 +94,7 @@ test('every rule, limit and context of the policy has a case that would notice i
   const routes = (changed: Policy) =>
     tests.cases.map((it, index) => {
       const one = received[index] ?? expect.fail()
-      return decide(one, factsOf(it, one, changed), changed, calibration).findings.map(({ code }) => code)
+      return decide(one, factsOf(it, one, changed), changed, calibration, certificates).findings.map(({ code }) => code)
     })
   const whole = routes(policy)
   for (const { id } of policy.rules)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { policyCheck } from '../../src/commands/policy-check.ts'
 import { calibrationText } from './bad-calibrations.ts'
+import { certificatesText, written } from './certificates.ts'
 import { policyOf } from './scope.ts'
 import { policyText, ruleText } from './written.ts'
 
@@ -19,6 +20,8 @@ beforeAll(async () => {
   )
   await writeFile(path('tables.yaml'), calibrationText())
   await writeFile(path('tables.json'), '{ "tables": [] }')
+  await writeFile(path('certificates.json'), certificatesText())
+  await writeFile(path('certificates.yaml'), 'certificates: []\n')
   await writeFile(path('shop.test.yaml'), 'cases: []')
 })
 afterAll(() => rm(folder, { recursive: true }))
@@ -61,6 +64,19 @@ test('calibration files are known by their name or their content', async () => {
     /^tables.yaml: fine\n {2}digest {3}[0-9a-f]{32}\n {2}table {4}m version 3, every action: probability, 2 points, does not lapse$/mu,
   )
   expect(out).toContain('tables.json:1:13: `tables` has 0 entries')
+})
+
+test('files of certificates are known by their content and summed up', async () => {
+  const { code, out } = await check(['certificates.json', 'certificates.yaml'])
+  expect(code).toBe(1)
+  expect(out).toMatch(/^certificates.json: fine\n {2}digest {3}[0-9a-f]{32}$/mu)
+  expect(out).toContain(
+    `  execute  ${written().id}: listing.remove by m version 3, all traffic, from 0.9123456789012345 at a risk of 0.01 with 0.95, lapses 2027-02-01T00:00:00.000Z`,
+  )
+  expect(out).toContain('certificates.yaml:1:15: `certificates` has 0 entries')
+  expect(JSON.parse((await check(['certificates.json'], true)).out)).toMatchObject([
+    { kind: 'certificates', certificates: [written().id] },
+  ])
 })
 
 test('a file that is not there is one line, and the others are still checked', async () => {

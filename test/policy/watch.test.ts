@@ -7,6 +7,7 @@ import type { Rulebook } from '../../src/processor/ports.ts'
 import type { Problem } from '../../src/policy/problem.ts'
 import { readRulebook, watchRulebook, type WatchedRulebook, type WatchOptions } from '../../src/policy/watch.ts'
 import { calibrationText } from './bad-calibrations.ts'
+import { certificatesText, written } from './certificates.ts'
 import { policyText } from './written.ts'
 
 const versionText = (version: number): string => policyText({ head: `policy: shop\nversion: ${version}\n` })
@@ -36,6 +37,7 @@ async function watch(change: Partial<WatchOptions> = {}): Promise<WatchedRuleboo
   const watching = await watchRulebook({
     policyFile: file('policy.yaml'),
     calibrationFile: null,
+    certificatesFile: null,
     intervalMs: 5,
     signal: ending.signal,
     onChange: (next, previous) => changes.push([next, previous]),
@@ -133,6 +135,22 @@ describe('a watched rulebook', () => {
     expect(changes).toHaveLength(1)
   })
 
+  test('takes certificates over, and keeps them while their file is bad', async () => {
+    await writeFile(file('policy.yaml'), versionText(1))
+    await writeFile(file('certificates.json'), certificatesText())
+    const rulebook = await watch({ certificatesFile: file('certificates.json') })
+    const ids = () => rulebook.current().certificates.tree.certificates.map(({ id }) => id)
+    expect(ids()).toEqual([written().id])
+    const forged = { ...written(), threshold: 0.1 }
+    await writeFile(file('certificates.json'), certificatesText(forged))
+    await soon(() => expect(rulebook.rejections()).toBe(1))
+    expect(rejected).toMatchObject([[{ file: file('certificates.json'), line: 4, column: 13 }]])
+    expect(ids()).toEqual([written().id])
+    await writeFile(file('certificates.json'), certificatesText(written({ threshold: 0.95 })))
+    await soon(() => expect(ids()).toEqual([written({ threshold: 0.95 }).id]))
+    expect(rulebook.current().policy.version).toBe(1)
+  })
+
   test('changes no more once it has ended', async () => {
     await writeFile(file('policy.yaml'), versionText(1))
     const rulebook = await watch()
@@ -144,25 +162,37 @@ describe('a watched rulebook', () => {
 })
 
 describe('what is wrong at the start is said at once', () => {
-  test('in both files', async () => {
+  test('in all files', async () => {
     await writeFile(file('policy.yaml'), versionText(0))
     await writeFile(file('calibration.json'), '{}')
-    const files = { policyFile: file('policy.yaml'), calibrationFile: file('calibration.json') }
+    await writeFile(file('certificates.json'), '{}')
+    const files = {
+      policyFile: file('policy.yaml'),
+      calibrationFile: file('calibration.json'),
+      certificatesFile: file('certificates.json'),
+    }
     const watching = await watchRulebook({ ...files, signal: ending.signal })
     expect(watching).toMatchObject({
       kind: 'problems',
       problems: [
         { file: files.policyFile },
         { file: files.calibrationFile, message: 'the calibration needs `tables`' },
+        { file: files.certificatesFile, message: 'the file needs `certificates`' },
       ],
     })
   })
 
-  test('without a calibration file there is no calibration', async () => {
+  test('without a calibration and certificates there are none', async () => {
     await writeFile(file('policy.yaml'), versionText(1))
-    expect(await readRulebook({ policyFile: file('policy.yaml'), calibrationFile: null })).toMatchObject({
+    expect(
+      await readRulebook({ policyFile: file('policy.yaml'), calibrationFile: null, certificatesFile: null }),
+    ).toMatchObject({
       kind: 'rulebook',
-      rulebook: { policy: { version: 1 }, calibration: { tables: [], digest: null, text: null } },
+      rulebook: {
+        policy: { version: 1 },
+        calibration: { tables: [], digest: null, text: null },
+        certificates: { digest: null, text: null },
+      },
     })
   })
 })

@@ -1,3 +1,4 @@
+import { NO_CERTIFICATES, type Certificates } from '../../src/decision/certificate.ts'
 import { decide } from '../../src/decision/decide.ts'
 import { NO_CALIBRATION } from '../../src/decision/calibration.ts'
 import type { ModelOutput } from '../../src/decision/event.ts'
@@ -72,6 +73,7 @@ type Seen = {
 export type Change = {
   readonly partitions?: number
   readonly policy?: Policy
+  readonly certificates?: Certificates
   readonly maxVerdictBytes?: number
   readonly giveUpMs?: number
   /** The clock by which patience runs out, milliseconds. */
@@ -82,6 +84,7 @@ export type Change = {
 export function flow({
   partitions = 2,
   policy = samplePolicy(),
+  certificates = NO_CERTIFICATES,
   maxVerdictBytes = 100_000,
   giveUpMs = 20,
   patienceNow = () => performance.now(),
@@ -97,7 +100,7 @@ export function flow({
   }
   const timer: Timer = { now: () => clock.now, sleep: () => new Promise((resolve) => setTimeout(resolve, 1)) }
   const orders = createStandingOrders()
-  const rulebook = { policy, calibration: NO_CALIBRATION }
+  const rulebook = { policy, calibration: NO_CALIBRATION, certificates }
   const processor: Processor = {
     log,
     state,
@@ -140,5 +143,5 @@ export const deadLetterId = (it: Output): string =>
 export const codeOf = (it: Output): string => headerOf(it, 'sluice.error.code')
 
 /** What the verdict must be, given what it says it knew. */
-export const recomputed = (verdict: Verdict, policy: Policy): Verdict =>
-  decide({ event: verdict.event, source: verdict.source }, verdict.facts, policy, NO_CALIBRATION)
+export const recomputed = (verdict: Verdict, policy: Policy, certificates = NO_CERTIFICATES): Verdict =>
+  decide({ event: verdict.event, source: verdict.source }, verdict.facts, policy, NO_CALIBRATION, certificates)

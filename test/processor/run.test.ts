@@ -1,7 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { runProcessor } from '../../src/processor/run.ts'
-import { NOW, sampleOrder, samplePolicy } from '../decision/samples.ts'
+import { withdrawalOf } from '../../src/decision/control.ts'
+import {
+  actionRule,
+  NOW,
+  sampleCertificate,
+  sampleCertificates,
+  sampleDemand,
+  sampleOrder,
+  samplePolicy,
+} from '../decision/samples.ts'
 import { inquiryAt } from '../conformance/state-caller.ts'
 import type { CommitFault } from '../twins/decision-log.ts'
 import {
@@ -19,6 +28,22 @@ import {
 } from './flow.ts'
 
 type Flow = ReturnType<typeof flow>
+
+/** Nothing stands against an execution but the score; a removal needs a certificate. */
+const FREE = samplePolicy({
+  actions: new Map(
+    [
+      actionRule('listing.flag'),
+      actionRule('listing.remove', {
+        undo: 'irreversible',
+        confidence: { execute: null, certified: sampleDemand(), reject: null, calibrated: 'optional' },
+      }),
+    ].map((rule) => [rule.action, rule]),
+  ),
+  limits: [],
+  context: [],
+  rules: [],
+})
 
 /** Runs until every appended record is committed; fails after `ms`. */
 async function drain(it: Flow, total: number, ms = 3000): Promise<void> {
@@ -123,6 +148,37 @@ describe('one batch after the other', () => {
     await running
     expect(it.log.visible.filter((one) => one.topic === 'dlq').map(codeOf)).toEqual(['schema.unresolved'])
     expect(visibleIds(it.log).filter((id) => id.startsWith(`${TOPIC}:0:`))).toEqual(idsOf(0, 3))
+  })
+
+  test('a withdrawal holds from the next batch on, and is a fact only where its certificate might be relied upon', async () => {
+    const certificate = sampleCertificate()
+    const it = flow({ partitions: 1, policy: FREE, certificates: sampleCertificates(certificate) })
+    const withdraw = (id: string) => withdrawalOf(id, { author: 'ada', reason: 'drift', createdAt: 0 })
+    it.log.append(0, bytesOf({ id: 'a', action: 'listing.remove' }))
+    await drain(it, 1)
+    expect(verdictOf(it.log.visible.at(-1)!).route).toBe('execute')
+    for (const id of [certificate.id, '0'.repeat(32)]) it.orders.apply(`withdraw:${id}`, withdraw(id))
+    it.log.append(0, bytesOf({ id: 'b', action: 'listing.remove' }))
+    it.log.append(0, bytesOf({ id: 'c', action: 'listing.flag' }))
+    await drain(it, 3)
+    const [removal, flag] = it.log.visible.slice(-2).map(verdictOf)
+    expect([removal?.route, removal?.code]).toEqual(['review', 'calibration.withdrawn'])
+    expect(removal?.facts.control.map((order) => order.certificate)).toEqual([certificate.id])
+    expect([flag?.route, flag?.facts.control]).toEqual(['execute', []])
+    expect(recomputed(removal!, FREE, it.rulebook.certificates)).toEqual(removal)
+    it.orders.apply(`withdraw:${certificate.id}`, null)
+    it.log.append(0, bytesOf({ id: 'd', action: 'listing.remove' }))
+    await drain(it, 4)
+    expect(verdictOf(it.log.visible.at(-1)!).route).toBe('execute')
+  })
+
+  test('the texts that verdicts name travel with the first of them', async () => {
+    const it = flow({ partitions: 1, certificates: sampleCertificates(sampleCertificate()) })
+    it.log.append(0, bytesOf({ id: 'a' }))
+    await drain(it, 1)
+    const published = () => it.log.visible.filter((one) => one.topic === 'policies').map((one) => String(one.key))
+    expect(published()).toEqual([it.rulebook.policy.digest, it.rulebook.certificates.digest])
+    expect(verdictOf(it.log.visible.at(-1)!).policy.certificates).toBe(it.rulebook.certificates.digest)
   })
 
   test('a kill switch holds from the next batch on and is recorded', async () => {

@@ -85,9 +85,9 @@ test('every kind of verdict is decided again to the same', async () => {
   const found = await findRulebook(lookup, it.topics.policies, verdicts[0]!.policy)
   lookup.close()
   if (found.kind === 'missing') throw new Error(found.why)
-  const { policy, calibration } = found.rulebook
+  const { policy, calibration, certificates } = found.rulebook
   for (const verdict of verdicts)
-    expect(recompute(verdict, policy, calibration), verdict.code).toMatchObject({ equal: true })
+    expect(recompute(verdict, policy, calibration, certificates), verdict.code).toMatchObject({ equal: true })
 })
 
 test('a dead letter: its code, and where its raw bytes lie', async () => {

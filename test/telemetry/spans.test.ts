@@ -132,6 +132,7 @@ describe('the process span', () => {
       'decision.route': 'review',
       'decision.code': 'limit.exceeded',
       'decision.codes': ['limit.exceeded', 'audit.selected'],
+      'decision.certificate.id': 'ce'.repeat(16),
       'decision.margin': 0.05,
       'decision.confidence.raw': 0.9,
       'decision.confidence.calibrated': 0.75,
@@ -156,6 +157,7 @@ describe('the process span', () => {
       margin: null,
       calibrator: null,
       certificate: null,
+      certified: null,
     }
     const spans = await spansOf(decided(tracer, record, verdictOn(record, 'review', { score })))
     const { attributes } = spans.find(({ kind }) => kind === SpanKind.CONSUMER)!
