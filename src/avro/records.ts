@@ -1,4 +1,6 @@
 import type { Fault } from '../processor/fault.ts'
+import type { ModelOutput } from '../decision/event.ts'
+import { readModelOutput } from './model-output.ts'
 import type { Kind, RecordOf } from './record-types.ts'
 import type { Registry, Writers } from './registry.ts'
 import { bundled, subjectOf } from './schemas.ts'
@@ -27,7 +29,16 @@ export function createReader<K extends Kind>(kind: K, writers: Writers, maxBytes
   }
 }
 
+/** Most records are events that are plainly right; these are read in one pass. Null: read them the other way. */
+function readPlain(kind: Kind, value: Buffer, { resolver, id }: Writer): Read<ModelOutput> | null {
+  if (kind !== 'ModelOutput' || resolver !== undefined) return null
+  const event = readModelOutput(value, HEADER_BYTES)
+  return event === null ? null : { kind: 'value', value: event, schemaId: id }
+}
+
 function readBody<K extends Kind>(kind: K, value: Buffer, writer: Writer): Read<RecordOf[K]> {
+  const plain = readPlain(kind, value, writer)
+  if (plain !== null) return plain as Read<RecordOf[K]>
   const end = writer.walk(value, HEADER_BYTES)
   if (typeof end !== 'number') return faulty(end.code, end.detail)
   if (end < value.length) {
