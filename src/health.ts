@@ -1,4 +1,5 @@
 import type { Fault } from './processor/fault.ts'
+import type { RebuildStatus } from './processor/rebuild.ts'
 import type { LogStatus } from './kafka/decision-log.ts'
 import type { Part } from './telemetry/http.ts'
 
@@ -10,6 +11,7 @@ export class Health {
   kafka: Part = { name: 'kafka', state: 'missing', detail: 'not connected yet' }
   registry: Part = { name: 'registry', state: 'missing', detail: 'schema ids are not known yet' }
   control: Part = { name: 'control', state: 'missing', detail: 'standing orders are not read yet' }
+  #state: Part = WHOLE
   started = false
   #stalled: { readonly text: string; readonly all: boolean; readonly at: number } | null = null
   #registryTrouble: () => string | null = () => null
@@ -28,8 +30,12 @@ export class Health {
     this.kafka = { name: 'kafka', state: 'ok', detail: status.text }
   }
 
+  rebuildStatus(status: RebuildStatus): void {
+    this.#state = statePart(status)
+  }
+
   parts(redisTrouble: Fault | null, now: number): readonly Part[] {
-    return [this.#kafkaNow(now), this.#registryNow(), redisPart(redisTrouble), this.control]
+    return [this.#kafkaNow(now), this.#registryNow(), redisPart(redisTrouble), this.#state, this.control]
   }
 
   /** A partition that stalls leaves the others running, so only all of them make Kafka missing. */
@@ -50,3 +56,14 @@ const redisPart = (trouble: Fault | null): Part =>
   trouble === null
     ? { name: 'redis', state: 'ok', detail: 'answers' }
     : { name: 'redis', state: 'degraded', detail: `decisions that need state go to review: ${trouble.detail}` }
+
+const WHOLE: Part = { name: 'state', state: 'ok', detail: 'nothing is missing' }
+
+function statePart(status: RebuildStatus): Part {
+  if (status.kind === 'whole' || status.kind === 'rebuilt') return WHOLE
+  const how =
+    status.kind === 'waiting'
+      ? `its rebuild waits: ${status.why}`
+      : `it is rebuilt from the verdicts, ${Math.floor(status.progress * 100)} % done`
+  return { name: 'state', state: 'degraded', detail: `state was lost, decisions that need it go to review; ${how}` }
+}

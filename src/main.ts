@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { openCodec } from './avro/codec.ts'
 import { createRecords } from './avro/records.ts'
+import type { Records } from './avro/records.ts'
 import { openRegistry } from './avro/registry.ts'
 import type { Registry } from './avro/registry.ts'
 import { subjectOf } from './avro/schemas.ts'
@@ -8,11 +9,13 @@ import { ConfigError } from './config.ts'
 import type { Config } from './config.ts'
 import { kafkaConnection, otlpConfig, registryOptions, serviceConfig, topicNames } from './connections.ts'
 import { followContext, followControl } from './feeds.ts'
+import type { OnUnusable } from './feeds.ts'
 import { Health } from './health.ts'
 import type { KafkaConnection } from './kafka/connection.ts'
 import { openDecisionLog } from './kafka/decision-log.ts'
 import type { LogStatus } from './kafka/decision-log.ts'
 import { KafkaRefusal, messageOf, NoAnswer } from './kafka/errors.ts'
+import { readAll } from './kafka/lookup.ts'
 import { verifyTopics } from './kafka/topics.ts'
 import { formatProblem } from './policy/problem.ts'
 import { watchRulebook } from './policy/watch.ts'
@@ -22,11 +25,14 @@ import { createPatience } from './processor/decode.ts'
 import type { Outlets } from './processor/emit.ts'
 import type { Fault } from './processor/fault.ts'
 import type { Codec, Rulebook, Timer } from './processor/ports.ts'
+import { runRebuilder } from './processor/rebuild.ts'
+import type { Rebuilder, RebuildStatus } from './processor/rebuild.ts'
 import { runProcessor } from './processor/run.ts'
 import type { Pace, Processor } from './processor/run.ts'
 import { createStandingOrders } from './processor/standing-orders.ts'
 import { openRedis } from './redis/open.ts'
 import type { RedisState } from './redis/open.ts'
+import { RulebookArchive } from './rulebook-archive.ts'
 import { openHttp } from './telemetry/http.ts'
 import { createLogger } from './telemetry/logs.ts'
 import type { Logger } from './telemetry/logs.ts'
@@ -34,6 +40,7 @@ import { openTelemetry } from './telemetry/open-telemetry.ts'
 import type { Telemetry } from './telemetry/open-telemetry.ts'
 import { timedState } from './telemetry/timed-state.ts'
 import { traceparent } from './telemetry/trace-link.ts'
+import { verdictHistory } from './verdict-history.ts'
 
 /**
  * Runs the processor until `signal` aborts, then finishes the transaction under way, leaves the group, exports what is
@@ -97,8 +104,61 @@ export async function runSluice(config: Config, signal: AbortSignal, onHttp?: (u
     state: timedState(redis.store, telemetry.metrics.stateRoundTrip, timer.now),
     ...outward(config, telemetry),
   }
-  await Promise.race([runProcessor(parts, signal), failing(control.ended), failing(updating)])
+  const onRebuild = rebuildStatusTeller(health, telemetry, logger)
+  const rebuilding = runRebuilder(rebuilder(config, redis, records, rulebook, onRebuild, unusable), feeds.signal)
+  await Promise.race([runProcessor(parts, signal), failing(control.ended), failing(updating), failing(rebuilding)])
   logger.info({}, 'drained')
+}
+
+function rebuilder(
+  config: Config,
+  redis: RedisState,
+  records: Records,
+  rulebook: WatchedRulebook,
+  onStatus: (status: RebuildStatus) => void,
+  onUnusable: OnUnusable,
+): Rebuilder {
+  const connection = kafkaConnection(config)
+  const archive = new RulebookArchive(config.TOPIC_POLICIES, (topic) => readAll(connection, topic))
+  const verdictTopics = Object.values(verdictTopicsOf(config))
+  return {
+    store: redis.rebuild,
+    history: verdictHistory({ connection, input: config.TOPIC_INPUT, verdictTopics, records, onUnusable }),
+    policyOf: async ({ policy }) => {
+      const found = await archive.find(policy).catch(() => null)
+      return found?.kind === 'found' ? found.rulebook.policy : rulebook.current().policy
+    },
+    inputTopic: config.TOPIC_INPUT,
+    longestWindowMs: () => rulebook.current().policy.longestWindowMs,
+    timer,
+    onStatus,
+  }
+}
+
+/** Says each step once in the log, and keeps readiness and metrics up to date. */
+function rebuildStatusTeller(health: Health, { metrics }: Telemetry, logger: Logger): (status: RebuildStatus) => void {
+  let told = 'whole'
+  return (status) => {
+    health.rebuildStatus(status)
+    metrics.rebuild(status)
+    const step =
+      status.kind === 'waiting' ? status.why : status.kind === 'rebuilding' ? `here ${status.here}` : status.kind
+    if (step === told) return
+    told = step
+    if (status.kind === 'waiting')
+      logger.warn({ code: 'state.lost' }, `state was lost; its rebuild waits: ${status.why}`)
+    else if (status.kind === 'rebuilding')
+      logger.warn(
+        { code: 'state.lost', here: status.here },
+        'state was lost: decisions that need it go to review while it is rebuilt from the verdicts',
+      )
+    else if (status.kind === 'rebuilt')
+      logger.info(
+        { verdicts: status.verdicts, ms: Math.round(status.ms) },
+        'state is whole again: rebuilt from the verdicts',
+      )
+    else logger.info({}, 'state is whole again')
+  }
 }
 
 /** Resolves never: only a failure of what should run on for ever is of interest. */
@@ -218,7 +278,7 @@ const unusableRecord =
   (position: string, problem: string): void =>
     logger.error({ position, problem }, 'a record cannot be used; what it replaces stays in force')
 
-const verdictTopics = (config: Config): Outlets['verdicts'] => ({
+const verdictTopicsOf = (config: Config): Outlets['verdicts'] => ({
   execute: config.TOPIC_EXECUTE,
   review: config.TOPIC_REVIEW,
   reject: config.TOPIC_REJECT,
@@ -229,13 +289,13 @@ const telemetryConfig = (config: Config) => ({
   tracesExporter: config.OTEL_TRACES_EXPORTER,
   otlp: otlpConfig(config),
   executeShare: config.SLUICE_TRACE_EXECUTE_SHARE,
-  topics: { verdicts: verdictTopics(config), deadLetters: config.TOPIC_DEAD_LETTERS },
+  topics: { verdicts: verdictTopicsOf(config), deadLetters: config.TOPIC_DEAD_LETTERS },
   group: config.KAFKA_GROUP_ID,
 })
 
 const codecOptions = (config: Config) => ({
   subjects: [subjectOf(config.TOPIC_INPUT)],
-  verdictTopics: verdictTopics(config),
+  verdictTopics: verdictTopicsOf(config),
   maxEventBytes: config.SLUICE_MAX_EVENT_BYTES,
 })
 
@@ -268,7 +328,7 @@ const outward = (
 })
 
 const outletsOf = (config: Config): Outlets => ({
-  verdicts: verdictTopics(config),
+  verdicts: verdictTopicsOf(config),
   deadLetters: config.TOPIC_DEAD_LETTERS,
   policies: config.TOPIC_POLICIES,
   source: `/sluice/${config.SLUICE_DEPLOYMENT}`,

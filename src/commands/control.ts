@@ -11,7 +11,7 @@ import { Producer } from '../kafka/producer.ts'
 import { parseDuration } from '../policy/duration.ts'
 import { RecordWriter } from '../sdk/record-writer.ts'
 import { sdkAccess } from './access.ts'
-import { newestPolicy } from './rulebooks.ts'
+import { newestPolicy } from '../rulebook-archive.ts'
 import { readToolConfig } from './tool-config.ts'
 
 export type OrderOptions = {
@@ -78,7 +78,7 @@ async function warnOfUnknownRule(rule: string, config: Config): Promise<void> {
   await using open = new AsyncDisposableStack()
   const lookup = new LogLookup(kafkaConnection(config))
   open.defer(() => lookup.close())
-  const policy = await newestPolicy(lookup, config.TOPIC_POLICIES)
+  const policy = await newestPolicy((topic) => lookup.all(topic), config.TOPIC_POLICIES)
   if (policy === null) return
   const known = [...policy.rules, ...policy.limits].map(({ id }) => id)
   if (known.includes(rule)) return

@@ -10,7 +10,7 @@ import type { Verdict } from '../decision/verdict.ts'
 import { findVerdict, LogLookup } from '../kafka/lookup.ts'
 import type { RecordPlace } from '../kafka/lookup.ts'
 import type { Rulebook } from '../processor/ports.ts'
-import { findRulebook } from './rulebooks.ts'
+import { RulebookArchive } from '../rulebook-archive.ts'
 import { readToolConfig } from './tool-config.ts'
 
 export type ExplainOptions = {
@@ -150,7 +150,8 @@ async function findDeadLetter(place: RecordPlace, search: Search): Promise<Answe
 }
 
 async function show(verdict: Verdict, { config, lookup }: Search, json: boolean): Promise<number> {
-  const found = await findRulebook(lookup, config.TOPIC_POLICIES, verdict.policy)
+  const archive = new RulebookArchive(config.TOPIC_POLICIES, (topic) => lookup.all(topic))
+  const found = await archive.find(verdict.policy)
   const again = found.kind === 'found' ? recomputed(verdict, found.rulebook) : null
   if (json) {
     const why = found.kind === 'missing' ? { why: found.why } : {}

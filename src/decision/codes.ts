@@ -15,7 +15,7 @@ export const CODES = {
   'event.incomplete': 'a field that identifies the event is empty',
   'action.unknown': 'the policy does not know the action',
   'state.unavailable': 'state could not be reached in time, and this decision needs it',
-  'state.lost': 'state was lost and its longest window has not passed since, and this decision needs it',
+  'state.lost': 'state was lost and is not rebuilt yet, and this decision needs it',
   'context.missing': 'a required fact about an entity is not known',
   'context.stale': 'a required fact about an entity is older than the policy allows',
   'rule.failed': 'a rule could not be evaluated on this event',

@@ -144,6 +144,16 @@ export class LogLookup {
   }
 }
 
+/** All records of one small topic, over a connection of its own. */
+export async function readAll(connection: KafkaConnection, topic: string): Promise<readonly FetchedRecord[]> {
+  const lookup = new LogLookup(connection)
+  try {
+    return await lookup.all(topic)
+  } finally {
+    lookup.close()
+  }
+}
+
 /** Takes slices until all ranges are at their end or a record matched. */
 class RangeSearch {
   readonly #matches: (record: FetchedRecord) => boolean | Promise<boolean>

@@ -42,9 +42,13 @@ export const READER_LIMITS: ReaderLimits = {
 /** Records between two offsets are gone: deleted by retention before they were read, or with the topic. */
 export class OffsetGone extends Error {
   override readonly name = 'OffsetGone'
+  readonly topic: string
+  readonly partition: number
 
   constructor(topic: string, partition: number, wanted: number, earliest: number) {
     super(`offset ${wanted} of ${topic}-${partition} is gone; reading goes on at ${earliest}, the earliest there is`)
+    this.topic = topic
+    this.partition = partition
   }
 }
 

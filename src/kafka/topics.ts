@@ -163,6 +163,14 @@ export async function verifyTopics(
   return { partitions }
 }
 
+/** How many partitions a topic has. Rejects with NoAnswer or KafkaRefusal. */
+export async function partitionsOf(connection: KafkaConnection, topic: string): Promise<number> {
+  return withCluster(connection, async (cluster) => {
+    await cluster.refresh([topic])
+    return cluster.partitions(topic).length
+  })
+}
+
 type Count = number | 'missing' | 'forbidden'
 
 async function countAll(cluster: Cluster, names: TopicNames): Promise<ReadonlyMap<string, Count>> {

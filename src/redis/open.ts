@@ -3,6 +3,7 @@ import { Connection } from './connection.ts'
 import { RedisContextStore } from './context-store.ts'
 import { readLibrary } from './library.ts'
 import type { Library } from './library.ts'
+import { RedisRebuildStore } from './rebuild-store.ts'
 import { suitability } from './readiness.ts'
 import type { Suitability } from './readiness.ts'
 import { RedisStateStore } from './state-store.ts'
@@ -30,6 +31,7 @@ export type RedisConfig = {
 export type RedisState = {
   readonly store: RedisStateStore
   readonly context: RedisContextStore
+  readonly rebuild: RedisRebuildStore
   /**
    * Whether the server is fit to hold state, and this deployment's is not another group's; `unavailable` when it does not
    * answer.
@@ -61,6 +63,7 @@ export async function openRedis(config: RedisConfig): Promise<RedisState> {
   return {
     store,
     context: new RedisContextStore(connection, deadlineMs),
+    rebuild: new RedisRebuildStore(connection, store, deadlineMs),
     check: async () => {
       const info = await connection.info()
       if (info === null) return { kind: 'unavailable', fault: connection.fault() }

@@ -32,8 +32,8 @@ function* warnings(fields: ReadonlyMap<string, string>): Generator<string> {
   }
   if (fields.get('aof_enabled') === '0') {
     yield (
-      'Redis keeps no append-only file, so a restart loses state and decisions go to review until the longest ' +
-      'window has passed; set `appendonly yes`.'
+      'Redis keeps no append-only file, so a restart loses state, and decisions go to review until it is rebuilt ' +
+      'from the verdicts; set `appendonly yes`.'
     )
   }
 }

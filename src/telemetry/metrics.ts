@@ -3,6 +3,7 @@ import type { Resource } from '@opentelemetry/resources'
 import { MeterProvider } from '@opentelemetry/sdk-metrics'
 import type { Verdict } from '../decision/verdict.ts'
 import type { BatchTimes, Decided, Observer } from '../processor/ports.ts'
+import type { RebuildStatus } from '../processor/rebuild.ts'
 import { METRICS } from './names.ts'
 import { PrometheusReader } from './prometheus.ts'
 import type { SpanCounts } from './span-queue.ts'
@@ -22,6 +23,8 @@ export type Metrics = {
   readonly failed: () => void
   /** Read at every scrape; the last one given counts. */
   readonly watchLag: (read: () => Iterable<PartitionLag>) => void
+  /** How the way back from lost state goes. */
+  readonly rebuild: (status: RebuildStatus) => void
   readonly watchPolicy: (read: () => PolicyLabel) => void
   readonly watchSpans: (read: () => SpanCounts) => void
   /** All of it in Prometheus' text format. */
@@ -52,6 +55,7 @@ export function createMetrics(resource: Resource): Metrics {
     stateRoundTrip: (operation, ms) => roundTrips.record(ms / 1000, { operation }),
     reloaded: (what, result) => reloads.add(1, { what, result }),
     failed: () => errors.add(1),
+    rebuild: rebuildGauges(meter),
     watchLag: lagGauge(meter),
     watchPolicy: policyGauge(meter),
     watchSpans: spanCounters(meter),
@@ -158,6 +162,31 @@ function policyGauge(meter: Meter): Metrics['watchPolicy'] {
     result.observe(1, { policy: name, version: String(version), digest })
   })
   return (next) => (read = next)
+}
+
+/** State that was lost and is not whole again, how far its rebuild is, and how often one was finished here. */
+function rebuildGauges(meter: Meter): Metrics['rebuild'] {
+  let incomplete = 0
+  let progress = 1
+  meter
+    .createObservableGauge(METRICS.stateIncomplete, {
+      description: '1 while state lacks what was counted before a loss',
+    })
+    .addCallback((result) => result.observe(incomplete))
+  meter
+    .createObservableGauge(METRICS.stateRebuildProgress, {
+      description: 'Share of the verdicts that state was rebuilt from',
+    })
+    .addCallback((result) => result.observe(progress))
+  const rebuilds = meter.createCounter(METRICS.stateRebuilds, {
+    description: 'Rebuilds of state that this process finished',
+  })
+  rebuilds.add(0)
+  return (status) => {
+    incomplete = status.kind === 'whole' || status.kind === 'rebuilt' ? 0 : 1
+    progress = status.kind === 'rebuilding' ? status.progress : 1 - incomplete
+    if (status.kind === 'rebuilt') rebuilds.add(1)
+  }
 }
 
 const NO_SPANS: SpanCounts = {

@@ -10,7 +10,7 @@ const WORKER = join(import.meta.dirname, 'worker.ts')
 export const STDIO: StdioOptions = ['ignore', 2, 2, 'ipc']
 
 /** A process of its own drains the deployment's input and tells what it took. */
-async function drainWith({ env }: Deployment, task: Task, execArgv: readonly string[]): Promise<Drained> {
+export async function drainWith({ env }: Deployment, task: Task, execArgv: readonly string[]): Promise<Drained> {
   const child = fork(WORKER, {
     env: { ...env, SLUICE_BATCH_RECORDS: String(task.batch), BENCH_TASK: JSON.stringify(task) },
     execArgv: [...execArgv],

@@ -5,6 +5,7 @@ import { drainFigures } from './figure-drain.ts'
 import { idleFigures } from './figure-idle.ts'
 import { latencyFigures } from './figure-latency.ts'
 import { memoryFigures } from './figure-memory.ts'
+import { rebuildFigures } from './figure-rebuild.ts'
 import { tracingFigures } from './figure-tracing.ts'
 import type { Scene } from './scene.ts'
 
@@ -17,4 +18,5 @@ export const FIGURES: ReadonlyMap<string, (scene: Scene) => Promise<readonly Mea
   ['latency', latencyFigures],
   ['idle', idleFigures],
   ['memory', memoryFigures],
+  ['rebuild', rebuildFigures],
 ])

@@ -8,7 +8,7 @@ import type { StateSubject } from '../conformance/state-caller.ts'
 import type { RedisServer } from './server.ts'
 import { wireTo } from './wire.ts'
 
-const START = 1_700_000_000_000
+export const START = 1_700_000_000_000
 const source = readFileSync(new URL('../../src/redis/sluice.lua', import.meta.url), 'utf8')
 
 /** The library with its clock in the key `clock`, two fields as TIME answers them. Nothing else is changed. */
@@ -43,8 +43,7 @@ export async function realSubject(
     store: redis.store,
     advance: async (ms) => {
       now += ms
-      await age(server, ms)
-      await setClock()
+      await server.admin.eval(AGE, 0, ms, Math.floor(now / 1000), (now % 1000) * 1000)
     },
     flush: async () => {
       await admin.flushall()
@@ -70,12 +69,18 @@ export async function realSubject(
   }
 }
 
-/** Lets every key that expires expire sooner by as much as the clock was moved on. */
-async function age({ admin }: RedisServer, ms: number): Promise<void> {
-  const keys = await admin.keys('{*')
-  for (const key of keys) {
-    const left = await admin.pttl(key)
-    if (left > 0 && left <= ms) await admin.del(key)
-    else if (left > 0) await admin.pexpire(key, left - ms)
-  }
-}
+/**
+ * Moves the clock on, and lets every key that expires expire sooner by as much; at once, since a call in between would see
+ * the one and not the other.
+ */
+const AGE = `
+  local ms = tonumber(ARGV[1])
+  for _, key in ipairs(redis.call('KEYS', '{*')) do
+    local left = redis.call('PTTL', key)
+    if left > 0 and left <= ms then
+      redis.call('DEL', key)
+    elseif left > 0 then
+      redis.call('PEXPIRE', key, left - ms)
+    end
+  end
+  redis.call('HSET', 'clock', 's', ARGV[2], 'us', ARGV[3])`

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import type { ModelOutput } from '../../src/decision/event.ts'
-import { findRulebook } from '../../src/commands/rulebooks.ts'
+import { RulebookArchive } from '../../src/rulebook-archive.ts'
 import { recompute } from '../../src/decision/recompute.ts'
 import { LogLookup } from '../../src/kafka/lookup.ts'
 import { endInOrder, endProcesses, runCli } from './support/cli.ts'
@@ -82,7 +82,8 @@ test('every kind of verdict is decided again to the same', async () => {
   const verdicts = await Promise.all(sent.map((place) => it.answers.verdict(place)))
   expect(new Set(verdicts.map(({ code }) => code)).size).toBe(sent.length)
   const lookup = new LogLookup(it.connection)
-  const found = await findRulebook(lookup, it.topics.policies, verdicts[0]!.policy)
+  const archive = new RulebookArchive(it.topics.policies, (topic) => lookup.all(topic))
+  const found = await archive.find(verdicts[0]!.policy)
   lookup.close()
   if (found.kind === 'missing') throw new Error(found.why)
   const { policy, calibration, certificates } = found.rulebook

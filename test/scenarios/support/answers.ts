@@ -82,6 +82,10 @@ export class Answers {
     return this.#byPosition.get(position)
   }
 
+  list(): readonly Answer[] {
+    return [...this.#byPosition.values()]
+  }
+
   get count(): number {
     return this.#byPosition.size
   }

@@ -1,0 +1,194 @@
+import type { Count, FirstEvent } from '../decision/recount.ts'
+import { tracesOf } from '../decision/recount.ts'
+import type { Policy } from '../decision/policy.ts'
+import type { Verdict } from '../decision/verdict.ts'
+import type { Fault } from './fault.ts'
+import type { Timer } from './ports.ts'
+
+/** A run of one place (a partition of a verdict topic), with what its verdicts counted. */
+export type Restoration = {
+  readonly place: string
+  readonly from: number
+  readonly next: number
+  readonly counts: readonly Count[]
+  readonly firsts: readonly FirstEvent[]
+}
+
+/**
+ * The right to restore what was counted before `epoch` began. `since`: by partition of the input, the first offset that
+ * is counted in the epoch itself. `places`: where to go on, as far as somebody has begun. `now`: state's time, ms.
+ */
+export type RebuildClaim = {
+  readonly kind: 'yours'
+  readonly epoch: string
+  readonly now: number
+  readonly since: readonly number[]
+  readonly places: ReadonlyMap<string, number>
+}
+
+type Away = { readonly kind: 'unavailable'; readonly fault: Fault }
+type Fenced = { readonly kind: 'fenced' }
+
+/** State as whoever rebuilds it sees it. */
+export type RebuildStore = {
+  /** Whether state was incomplete when it last answered a decision. */
+  readonly isIncomplete: () => boolean
+  /**
+   * `whole`: nothing is missing (any more). `waiting`: a partition has no owner since the loss, so it is not known what to
+   * restore of it. `held`: another process restores; `progress` from 0 to 1.
+   */
+  readonly claim: (
+    partitions: number,
+  ) => Promise<
+    | RebuildClaim
+    | { readonly kind: 'whole' }
+    | { readonly kind: 'waiting'; readonly partition: number }
+    | { readonly kind: 'held'; readonly progress: number }
+    | Away
+  >
+  /** Once per run, however often it is told. `fenced`: another process goes on, or state was lost again. */
+  readonly restore: (
+    claim: RebuildClaim,
+    run: Restoration,
+    progress: number,
+  ) => Promise<{ readonly kind: 'restored' } | Fenced | Away>
+  readonly finish: (claim: RebuildClaim) => Promise<{ readonly kind: 'done' } | Fenced | Away>
+}
+
+export type VerdictSlice = {
+  readonly place: string
+  readonly from: number
+  readonly next: number
+  readonly verdicts: readonly Verdict[]
+}
+
+/** The verdict topics, read_committed. */
+export type VerdictHistory = {
+  /** Partitions of the input; null when Kafka does not answer. */
+  readonly partitions: () => Promise<number | null>
+  /**
+   * Gives everything that was written after `since` (ms) and before reading began, from `places` on where they are given.
+   * `progress` from 0 to 1. A false answer ends the reading. `cut`: a topic no longer has all that was written since.
+   */
+  readonly read: (
+    since: number,
+    places: ReadonlyMap<string, number>,
+    accept: (slice: VerdictSlice, progress: number) => Promise<boolean>,
+    signal: AbortSignal,
+  ) => Promise<
+    { readonly kind: 'read' } | { readonly kind: 'stopped' } | { readonly kind: 'cut'; readonly why: string } | Failed
+  >
+}
+
+type Failed = { readonly kind: 'failed'; readonly why: string }
+
+/** How far the way back to whole state is; for the log, metrics and readiness. */
+export type RebuildStatus =
+  | { readonly kind: 'whole' }
+  | { readonly kind: 'waiting'; readonly why: string }
+  | { readonly kind: 'rebuilding'; readonly progress: number; readonly here: boolean }
+  | { readonly kind: 'rebuilt'; readonly verdicts: number; readonly ms: number }
+
+export type Rebuilder = {
+  readonly store: RebuildStore
+  readonly history: VerdictHistory
+  /** The policy a verdict names, or the best there is for it. */
+  readonly policyOf: (verdict: Verdict) => Promise<Policy>
+  readonly inputTopic: string
+  /** How far back counts matter, ms. */
+  readonly longestWindowMs: () => number
+  readonly timer: Timer
+  readonly onStatus: (status: RebuildStatus) => void
+}
+
+const LOOK_MS = 500
+const RETRY_MS = 5000
+/** Verdicts may bear times that lie apart by as much as clocks do. */
+const MARGIN_MS = 600_000
+
+/**
+ * Whenever state was lost, restores the counters and action keys from the verdicts and declares state whole again. Every
+ * process runs one; state lets one of them work at a time, and another goes on where that one ends. Meanwhile owners
+ * observe into the same counters: a verdict is restored if its offset lies below where the epoch's observations began.
+ */
+export async function runRebuilder(rebuilder: Rebuilder, signal: AbortSignal): Promise<void> {
+  const { store, timer, onStatus } = rebuilder
+  let wasIncomplete = false
+  while (!signal.aborted) {
+    await timer.sleep(LOOK_MS, signal)
+    const isIncomplete = store.isIncomplete()
+    if (wasIncomplete && !isIncomplete) onStatus({ kind: 'whole' })
+    wasIncomplete = isIncomplete
+    if (signal.aborted || !isIncomplete) continue
+    if (!(await attempt(rebuilder, signal))) await timer.sleep(RETRY_MS, signal)
+  }
+}
+
+/** False where trying again at once makes no sense. */
+async function attempt(rebuilder: Rebuilder, signal: AbortSignal): Promise<boolean> {
+  const { store, history, onStatus } = rebuilder
+  const partitions = await history.partitions()
+  if (partitions === null) return false
+  const claim = await store.claim(partitions)
+  if (claim.kind === 'yours') return await rebuild(claim, rebuilder, signal)
+  if (claim.kind === 'held') onStatus({ kind: 'rebuilding', progress: claim.progress, here: false })
+  if (claim.kind === 'unavailable') onStatus({ kind: 'waiting', why: claim.fault.detail })
+  if (claim.kind === 'waiting')
+    onStatus({ kind: 'waiting', why: `partition ${claim.partition} has had no owner since the loss` })
+  return true
+}
+
+async function rebuild(claim: RebuildClaim, rebuilder: Rebuilder, signal: AbortSignal): Promise<boolean> {
+  const { store, history, timer, onStatus } = rebuilder
+  const began = timer.now()
+  let verdicts = 0
+  const accept = async (slice: VerdictSlice, progress: number): Promise<boolean> => {
+    onStatus({ kind: 'rebuilding', progress, here: true })
+    verdicts += slice.verdicts.length
+    return await restore(claim, await restorationOf(slice, claim, rebuilder), progress, rebuilder, signal)
+  }
+  const oldest = claim.now - rebuilder.longestWindowMs() - MARGIN_MS
+  const result = await history.read(oldest, claim.places, accept, signal)
+  if (result.kind === 'stopped') return true
+  if (result.kind !== 'read') {
+    onStatus({ kind: 'waiting', why: result.why })
+    return false
+  }
+  const finished = await store.finish(claim)
+  if (finished.kind === 'done') onStatus({ kind: 'rebuilt', verdicts, ms: timer.now() - began })
+  return true
+}
+
+/** What the epoch does not count itself; a verdict on another topic's event is none of ours. */
+async function restorationOf(
+  { place, from, next, verdicts }: VerdictSlice,
+  claim: RebuildClaim,
+  { policyOf, inputTopic }: Rebuilder,
+): Promise<Restoration> {
+  const counts: Count[] = []
+  const firsts: FirstEvent[] = []
+  for (const verdict of verdicts) {
+    const { topic, partition, offset } = verdict.source
+    if (topic !== inputTopic || offset >= (claim.since[partition] ?? 0)) continue
+    const traces = tracesOf(verdict, await policyOf(verdict), claim.now)
+    counts.push(...traces.counts)
+    if (traces.first !== null) firsts.push(traces.first)
+  }
+  return { place, from, next, counts, firsts }
+}
+
+/** Tells it until there is an answer; false when somebody else must go on. */
+async function restore(
+  claim: RebuildClaim,
+  run: Restoration,
+  progress: number,
+  { store, timer }: Rebuilder,
+  signal: AbortSignal,
+): Promise<boolean> {
+  while (!signal.aborted) {
+    const answer = await store.restore(claim, run, progress)
+    if (answer.kind !== 'unavailable') return answer.kind === 'restored'
+    await timer.sleep(LOOK_MS, signal)
+  }
+  return false
+}
