@@ -8,6 +8,11 @@ const UTF8_PER_UNIT = 3
 /** Longer text is given to the runtime, which is faster from about there on. */
 const SHORT_TEXT = 24
 
+/** The value written last in one place, and how. */
+export type Memo<T> = { value: T | null; bytes: Uint8Array | null }
+
+export const newMemo = <T>(): Memo<T> => ({ value: null, bytes: null })
+
 /**
  * Writes Avro's primitive types into a buffer, as https://avro.apache.org/docs/1.12.0/specification/#binary-encoding
  * has them. What does not fit, or is not surely writable, leaves the mark `failed`, and nothing written counts. A value is
@@ -53,6 +58,23 @@ export class Sink {
     const { length } = value
     if (!this.#has(length * UTF8_PER_UNIT + VARINT_BYTES)) return
     if (length > SHORT_TEXT || !this.#ascii(value, length)) this.#utf8(value)
+  }
+
+  /** The bytes as they are: Avro already. */
+  piece(bytes: Uint8Array): void {
+    if (!this.#has(bytes.length)) return
+    this.#bytes.set(bytes, this.at)
+    this.at += bytes.length
+  }
+
+  /** What is written of the same value again and again is copied from the last time; a value does not change. */
+  again<T>(memo: Memo<T>, value: T, write: (value: T) => void): void {
+    if (memo.bytes !== null && memo.value === value) return this.piece(memo.bytes)
+    const start = this.at
+    write(value)
+    if (this.failed) return
+    memo.value = value
+    memo.bytes = Uint8Array.from(this.#bytes.subarray(start, this.at))
   }
 
   /** A branch of a union by its index, before its value. */

@@ -2,7 +2,7 @@ import type { ContextFact, ContextValue, ControlFact, CounterFact, Facts } from 
 import type { SourcePosition } from '../decision/event.ts'
 import { ROUTES } from '../decision/route.ts'
 import type { Finding, Promised, Score, Verdict } from '../decision/verdict.ts'
-import { Sink } from './sink.ts'
+import { newMemo, Sink } from './sink.ts'
 
 const MODES = ['normal', 'degraded'] as const
 const UNDOS = ['reversible', 'compensable', 'irreversible'] as const
@@ -11,6 +11,11 @@ const STATES = ['ok', 'unavailable', 'lost'] as const
 const CONTROLS = ['kill', 'force', 'exempt'] as const
 
 const sink = new Sink(Buffer.alloc(0))
+
+const policies = newMemo<Verdict['policy']>()
+const engines = newMemo<string>()
+const calibrators = newMemo<string | null>()
+const topics = newMemo<string>()
 
 /**
  * Writes a verdict without its event at a place of a buffer, field by field as schemas/verdict.avsc has them, and gives
@@ -31,8 +36,8 @@ export function writeVerdictHead(verdict: Verdict, into: Buffer, at: number): nu
   changes(verdict.changes)
   sink.boolean(verdict.audit.selected)
   sink.double(verdict.audit.propensity)
-  policy(verdict.policy)
-  sink.text(verdict.engine)
+  sink.again(policies, verdict.policy, policy)
+  sink.again(engines, verdict.engine, text)
   facts(verdict.facts)
   source(verdict.source)
   return sink.failed ? -1 : sink.at
@@ -56,7 +61,7 @@ function score(it: Score): void {
   sink.nullableDouble(it.execute)
   sink.nullableDouble(it.reject)
   sink.nullableDouble(it.margin)
-  sink.nullableText(it.calibrator)
+  sink.again(calibrators, it.calibrator, nullableText)
   sink.nullableText(it.certificate)
   sink.branch(it.certified === null ? 0 : 1)
   if (it.certified !== null) promised(it.certified)
@@ -79,6 +84,7 @@ function changes(it: Verdict['changes']): void {
 }
 
 const text = (it: string): void => sink.text(it)
+const nullableText = (it: string | null): void => sink.nullableText(it)
 
 function policy(it: Verdict['policy']): void {
   sink.text(it.name)
@@ -136,7 +142,7 @@ function control(it: ControlFact): void {
 }
 
 function source(it: SourcePosition): void {
-  sink.text(it.topic)
+  sink.again(topics, it.topic, text)
   sink.long(it.partition)
   sink.long(it.offset)
   sink.long(it.timestamp)

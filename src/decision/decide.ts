@@ -36,9 +36,12 @@ const CHECKS: readonly Check[] = [
   checkConfidence,
 ]
 
+/** The score is what most often keeps an event from being executed. */
+const LIKELY_FIRST = CHECKS.toReversed()
+
 /**
  * The one decision: a pure function of its arguments, total, without an exception for bad input. All checks run, and the
- * strictest finding wins.
+ * strictest finding wins. `actionKey` is the event's, for who has it already.
  */
 export function decide(
   received: Received,
@@ -46,12 +49,13 @@ export function decide(
   policy: Policy,
   calibration: Calibration,
   certificates: Certificates,
+  actionKey: string = actionKeyOf(received.event),
 ): Verdict {
   const matter = toMatter(received, facts, policy, calibration, certificates)
   const noticed: Finding[] = []
-  for (const check of CHECKS) noticed.push(...check(matter))
+  for (const check of CHECKS) for (const it of check(matter)) noticed.push(it)
   if (strictest(noticed) === 'execute') noticed.push(...checkReserved(matter))
-  return conclude(noticed, matter, { calibration: calibration.digest, certificates: certificates.digest })
+  return conclude(noticed, matter, actionKey, named(policy, calibration, certificates))
 }
 
 /**
@@ -66,15 +70,14 @@ export function wouldExecute(
   certificates: Certificates,
 ): boolean {
   const matter = toMatter(received, facts, policy, calibration, certificates)
-  return CHECKS.every((check) => strictest(check(matter)) === 'execute')
+  return LIKELY_FIRST.every((check) => strictest(check(matter)) === 'execute')
 }
 
-type Digests = Pick<Verdict['policy'], 'calibration' | 'certificates'>
+type PolicyRef = Verdict['policy']
 
-function conclude(noticed: readonly Finding[], matter: Matter, digests: Digests): Verdict {
+function conclude(noticed: readonly Finding[], matter: Matter, actionKey: string, rules: PolicyRef): Verdict {
   const { event, source, facts, policy, rule } = matter
   const route = strictest(noticed)
-  const actionKey = actionKeyOf(event)
   const audit = auditOf(route === 'execute', actionKey, rule, policy)
   const findings = inOrder(audit.selected ? [...noticed, selected(audit)] : noticed)
   const score = scoreOf(matter.reading, rule, matter.proof)
@@ -90,12 +93,29 @@ function conclude(noticed: readonly Finding[], matter: Matter, digests: Digests)
     score,
     changes: route === 'execute' ? null : changesOf(findings, matter),
     audit,
-    policy: { name: policy.name, version: policy.version, digest: policy.digest, ...digests },
+    policy: rules,
     engine: ENGINE,
     facts,
     source,
     event,
   }
+}
+
+type Rules = { readonly policy: Policy; readonly calibration: Calibration; readonly certificates: Certificates }
+
+/** The last one given: verdicts of the same rules share it, and are encoded faster for it. */
+let last: { readonly rules: Rules; readonly ref: PolicyRef } | null = null
+
+function named(policy: Policy, calibration: Calibration, certificates: Certificates): PolicyRef {
+  const isSame =
+    last?.rules.policy === policy &&
+    last.rules.calibration === calibration &&
+    last.rules.certificates === certificates
+  if (isSame) return last.ref
+  const { name, version, digest } = policy
+  const ref = { name, version, digest, calibration: calibration.digest, certificates: certificates.digest }
+  last = { rules: { policy, calibration, certificates }, ref }
+  return ref
 }
 
 /** INVARIANT: an unknown action has a finding, and a known one has at least one on its score or its calibration. */

@@ -61,8 +61,9 @@ function decideAll(
   for (const [partition, events] of known) {
     const own = new Map<number, Verdict>()
     const better = amended.get(partition)
-    for (const [offset, { received, facts }] of events) {
-      own.set(offset, decide(received, better?.get(offset) ?? facts, policy, calibration, certificates))
+    for (const [offset, { received, inquiry, facts }] of events) {
+      const best = better?.get(offset) ?? facts
+      own.set(offset, decide(received, best, policy, calibration, certificates, inquiry.actionKey))
     }
     verdicts.set(partition, own)
   }
