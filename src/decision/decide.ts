@@ -107,11 +107,10 @@ type Rules = { readonly policy: Policy; readonly calibration: Calibration; reado
 let last: { readonly rules: Rules; readonly ref: PolicyRef } | null = null
 
 function named(policy: Policy, calibration: Calibration, certificates: Certificates): PolicyRef {
-  const isSame =
-    last?.rules.policy === policy &&
-    last.rules.calibration === calibration &&
-    last.rules.certificates === certificates
-  if (isSame) return last.ref
+  const known = last
+  const { rules } = known ?? {}
+  const isSame = rules?.policy === policy && rules.calibration === calibration && rules.certificates === certificates
+  if (known !== null && isSame) return known.ref
   const { name, version, digest } = policy
   const ref = { name, version, digest, calibration: calibration.digest, certificates: certificates.digest }
   last = { rules: { policy, calibration, certificates }, ref }
