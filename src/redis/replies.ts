@@ -1,7 +1,7 @@
 import type { ContextValue, First } from '../decision/facts.ts'
 import type { Inquiry } from '../decision/inquiry.ts'
 import type { Grant, Observation } from '../processor/ports.ts'
-import { labelOf } from './segment.ts'
+import { isLabelOf } from './segment.ts'
 
 /** A recorded observation, as `observe` in sluice.lua writes it. */
 type ObservationRecord = readonly [
@@ -48,11 +48,10 @@ export function readGrants(text: string, claims: readonly { readonly inquiry: In
 
 /** By limit id what is asked for now; a count that was recorded of another entity is absent, so that it is not taken. */
 function countsOf(labelled: readonly (string | number)[], asked: Inquiry | undefined): Map<string, number> {
-  const recorded = pairs<number>(labelled)
   const counts = new Map<string, number>()
   for (const { limit, key } of asked?.counters ?? []) {
-    const count = recorded.get(labelOf(limit, key))
-    if (count !== undefined) counts.set(limit, count)
+    const count = labelledAs(labelled, limit, key)
+    if (typeof count === 'number') counts.set(limit, count)
   }
   return counts
 }
@@ -61,19 +60,18 @@ function contextsOf(
   labelled: readonly (string | ContextValue | null)[],
   asked: Inquiry | undefined,
 ): Map<string, ContextValue> {
-  const recorded = pairs<ContextValue | null>(labelled)
   const contexts = new Map<string, ContextValue>()
   for (const { name, hash } of asked?.context ?? []) {
-    const value = hash === null ? undefined : recorded.get(labelOf(name, hash))
-    if (value !== undefined && value !== null) contexts.set(name, value)
+    const value = hash === null ? null : labelledAs(labelled, name, hash)
+    if (value !== undefined && value !== null) contexts.set(name, value as ContextValue)
   }
   return contexts
 }
 
-function pairs<T>(flat: readonly unknown[]): Map<string, T> {
-  const map = new Map<string, T>()
-  for (let i = 0; i + 1 < flat.length; i += 2) map.set(flat[i] as string, flat[i + 1] as T)
-  return map
+/** What follows the label in a flat list of labels and values; there are few, and a map of them would cost more. */
+function labelledAs<T>(flat: readonly T[], name: string, hash: string): T | undefined {
+  for (let i = 0; i + 1 < flat.length; i += 2) if (isLabelOf(flat[i], name, hash)) return flat[i + 1]
+  return undefined
 }
 
 /** From `partition:offset:digest`; a decision's id is the place of its event in the input. */

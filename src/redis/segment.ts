@@ -98,10 +98,17 @@ function packContexts(contexts: Names<ContextInquiry>): number {
 }
 
 /**
- * What a recorded count or context is called: the name in the policy, and as much of the hash as tells entities apart.
- * A replay under another policy may ask for the same name and mean another entity, and must not be given this one's.
+ * Whether a recorded count or context is called so: the name in the policy, and as much of the hash as tells entities
+ * apart. A replay under another policy may ask for the same name and mean another entity, and must not be given this one's.
  */
-export const labelOf = (name: string, hash: string): string => `${name} ${hash.slice(0, HASH_CHARS)}`
+export function isLabelOf(label: unknown, name: string, hash: string): boolean {
+  if (typeof label !== 'string') return false
+  const from = name.length + 1
+  const chars = Math.min(hash.length, HASH_CHARS)
+  if (label.length !== from + chars || !label.startsWith(name) || label[name.length] !== ' ') return false
+  for (let i = 0; i < chars; i++) if (label.charCodeAt(from + i) !== hash.charCodeAt(i)) return false
+  return true
+}
 
 const HASH_CHARS = 8
 

@@ -113,11 +113,12 @@ local function trim(prefix, partition, committed)
   end
 end
 
--- Everything recorded of one kind ('o', 'g') in a partition, by offset.
-local function load_recorded(prefix, partition, kind)
-  local recorded, key = {}, prefix .. 'f:' .. partition
+-- What is recorded of one kind ('o', 'g') in a partition, by offset, as far as it is recorded together with offsets from
+-- that of the first event on: what lies below is not asked for, and to read it costs more than to count.
+local function load_recorded(prefix, partition, kind, events)
+  local recorded, key, first = {}, prefix .. 'f:' .. partition, tonumber(events[1] or '0')
   for _, field in ipairs(call('HKEYS', key)) do
-    if sub(field, 1, 1) == kind then
+    if sub(field, 1, 1) == kind and tonumber(match(field, '%d+$')) > first then
       for line in gmatch(call('HGET', key, field), '[^\n]+') do
         recorded[match(line, '%d+')] = sub(line, -1) == ',' and sub(line, 1, -2) or line
       end
@@ -410,7 +411,7 @@ local function shows_loss(prefix, ranges)
     if range.from > range.watermark then
       lost = lost or range.partition
     elseif range.from < range.watermark and not range.is_quiet then
-      range.recorded = load_recorded(prefix, range.partition, 'o')
+      range.recorded = load_recorded(prefix, range.partition, 'o', range.events)
       lost = lost or misses(range) and range.partition
     end
   end
@@ -696,7 +697,7 @@ local function reserve(keys, args)
       counters = message[1],
       events = message[2],
     }
-    range.recorded = load_recorded(prefix, range.partition, 'g')
+    range.recorded = load_recorded(prefix, range.partition, 'g', range.events)
     ranges[#ranges + 1] = range
   end
   local counters, order = load_counters(prefix, epoch, ranges, now)

@@ -59,7 +59,7 @@ const outputOf = (record: InputRecord, topics: Topics): OutputRecord => ({
   key: record.key,
   value: record.value,
   timestamp: record.timestamp,
-  headers: [],
+  headers: [...record.headers],
 })
 
 function routeOf(percent: number): Route {

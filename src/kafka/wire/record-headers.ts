@@ -58,7 +58,12 @@ export class RecordHeaders implements ReadonlyMap<string, Uint8Array> {
   }
 }
 
+/** Every record is asked for the same few names. */
+let lastAscii = ''
+
 function isAscii(text: string): boolean {
+  if (text === lastAscii) return true
   for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x7f) return false
+  lastAscii = text
   return true
 }
