@@ -1,4 +1,5 @@
 import type { ContextFact, ContextValue, ControlFact, CounterFact, Facts } from '../decision/facts.ts'
+import type { Amounts } from '../decision/costs.ts'
 import type { SourcePosition } from '../decision/event.ts'
 import { ROUTES } from '../decision/route.ts'
 import type { Finding, Promised, Score, Verdict } from '../decision/verdict.ts'
@@ -65,6 +66,16 @@ function score(it: Score): void {
   sink.nullableText(it.certificate)
   sink.branch(it.certified === null ? 0 : 1)
   if (it.certified !== null) promised(it.certified)
+  sink.nullableDouble(it.low)
+  sink.nullableDouble(it.high)
+  sink.branch(it.costs === null ? 0 : 1)
+  if (it.costs !== null) amounts(it.costs)
+}
+
+function amounts(it: Amounts): void {
+  sink.double(it.wrongExecution)
+  sink.double(it.wrongReject)
+  sink.double(it.review)
 }
 
 function promised(it: Promised): void {

@@ -52,6 +52,8 @@ export type FitReport = {
   /** Those whose scores are furthest off come first. */
   readonly segments: readonly SegmentMeasures[]
   readonly points: ReturnType<typeof pointsOf>
+  /** Raw score and the ends of its Venn–Abers interval, in at most 100 places. */
+  readonly intervals: readonly (readonly [raw: number, low: number, high: number])[]
 }
 
 /** The chosen map and what it does to the scores, or why none can be fitted. `segments` are those of the rows. */
@@ -75,6 +77,7 @@ export function fitReport(sample: Sample, segments: readonly string[] | null, ra
     places: placesOf(pooled, map),
     segments: segmentsOf(outOfFold, sample.right, segments ?? []),
     points: pointsOf(map, pooled),
+    intervals: intervalsOf(pooled),
   }
 }
 
@@ -115,6 +118,28 @@ function placesOf(pooled: Pooled, map: ScoreMap): readonly Place[] {
       places.push({ score, calibrated: map.apply(score), ...interval(score), rowsUpTo })
   }
   return places
+}
+
+const INTERVALS_MAX = 100
+
+/** At so many scores, with equally many rows between them, the ends among them. */
+function intervalsOf(pooled: Pooled): FitReport['intervals'] {
+  const interval = vennAbers(pooled)
+  const chosen = [...new Set(quantiles(pooled))].map((score) => [score, interval(score)] as const)
+  let [low, high] = [0, 0]
+  // Binary fractions may let an end fall by a hair where it stands still.
+  return chosen.map(([score, it]) => [score, (low = Math.max(low, it.low)), (high = Math.max(high, it.high))])
+}
+
+function quantiles({ scores, counts, rows }: Pooled): readonly number[] {
+  const places: number[] = [at(scores, 0)]
+  let seen = 0
+  for (let group = 0; group < scores.length; group++) {
+    const before = Math.floor((seen / rows) * (INTERVALS_MAX - 2))
+    seen += at(counts, group)
+    if (Math.floor((seen / rows) * (INTERVALS_MAX - 2)) > before) places.push(at(scores, group))
+  }
+  return [...places, at(scores, scores.length - 1)]
 }
 
 function segmentsOf(said: Column, right: Column, segments: readonly string[]): readonly SegmentMeasures[] {

@@ -4,6 +4,7 @@ import { fitReport, type FitReport } from '../calibration/fit-report.ts'
 import { seededRandom } from '../calibration/random.ts'
 import { dirtyRefusal, type Refusal } from '../calibration/refusal.ts'
 import { rowsAt } from '../calibration/sample.ts'
+import type { CalibrationTable } from '../decision/calibration.ts'
 import { tableDigest } from '../policy/calibration-file.ts'
 import { digestOf } from '../policy/digest.ts'
 import { fitLines } from './calibrate-report.ts'
@@ -94,16 +95,25 @@ async function writeFitted(it: Fitted, options: CalibrateOptions, say: (line: st
 /** The calibration file, as `loadCalibration` reads it. */
 function calibrationFile({ report, loaded, model }: Fitted, options: CalibrateOptions): string {
   const { action, scoreKind, seed, labelMeans } = options
-  const { points, map, rows, right, before, after, noiseFloor } = report
-  const digest = tableDigest({ model, action: action ?? null, scoreKind, points, expiresAt: null })
+  const { points, intervals, map, rows, right, before, after, noiseFloor } = report
+  // All scores may be the same, and one place is no line.
+  const interval = intervals.length < 2 ? null : endsOf(intervals)
+  const digest = tableDigest({ model, action: action ?? null, scoreKind, points, interval, expiresAt: null })
   const fit = { digest, method: map.kind, parameters: map.parameters, rows, right, before, after, noiseFloor }
   const data = { labelMeans, withoutScore: loaded.withoutScore, window: loaded.window, dataDigest: loaded.digest, seed }
-  const table = { model, ...(action === undefined ? {} : { action }), scoreKind, points, fit: { ...fit, ...data } }
+  const bound = { model, ...(action === undefined ? {} : { action }), scoreKind }
+  const table = { ...bound, points, ...(interval === null ? {} : { intervals }), fit: { ...fit, ...data } }
   const text = JSON.stringify({ tables: [table] }, null, 2)
-  return `${text.replaceAll(PAIR, '[$1, $2]')}\n`
+  return `${text.replaceAll(TRIPLE, '[$1, $2, $3]').replaceAll(PAIR, '[$1, $2]')}\n`
 }
 
-/** A list of two numbers over four lines, which belong into one. */
+const endsOf = (intervals: FitReport['intervals']): NonNullable<CalibrationTable['interval']> => ({
+  low: intervals.map(([raw, low]) => [raw, low]),
+  high: intervals.map(([raw, , high]) => [raw, high]),
+})
+
+/** A list of two or three numbers over as many lines, which belong into one. */
+const TRIPLE = /\[\s+([^\s[\]]+),\s+([^\s[\]]+),\s+([^\s[\]]+)\s+\]/g
 const PAIR = /\[\s+([^\s[\]]+),\s+([^\s[\]]+)\s+\]/g
 
 const inJson = ({ report, loaded, model }: Fitted, digest: string) => {

@@ -82,7 +82,7 @@ function policyInWords(file: string, policy: Policy): string {
 const perInWords = (per: readonly { readonly name: string }[]): string =>
   per.length === 0 ? 'deployment' : per.map(({ name }) => name).join(' and ')
 
-function actionInWords({ undo, confidence, stateless }: ActionRule): string {
+function actionInWords({ undo, confidence, costs, stateless }: ActionRule): string {
   const { execute, certified, reject, calibrated } = confidence
   const parts = [
     undo,
@@ -91,6 +91,7 @@ function actionInWords({ undo, confidence, stateless }: ActionRule): string {
     execute === null && certified === null ? 'never executed without a person' : null,
     reject === null ? null : `rejected below ${reject}`,
     calibrated === 'required' ? 'calibrated scores only' : null,
+    costs === null ? null : `a look at ${costs.review} weighed against mistakes`,
     stateless ? 'also while state is away' : null,
   ]
   return parts.filter((part) => part !== null).join(', ')

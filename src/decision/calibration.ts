@@ -1,3 +1,5 @@
+type Points = readonly (readonly [raw: number, calibrated: number])[]
+
 /**
  * A monotone map from raw to calibrated score, bound to one model version. `points` are [raw, calibrated], both
  * strictly (raw) and weakly (calibrated) rising, at least two, within [0, 1]; between points it is linear, outside
@@ -8,7 +10,9 @@ export type CalibrationTable = {
   /** null: every action of that model. */
   readonly action: string | null
   readonly scoreKind: string
-  readonly points: readonly (readonly [raw: number, calibrated: number])[]
+  readonly points: Points
+  /** The ends of the Venn–Abers interval by raw score, read as `points` are, and neither ever falls; null: not known. */
+  readonly interval: { readonly low: Points; readonly high: Points } | null
   /** Milliseconds since 1970; null: does not lapse. */
   readonly expiresAt: number | null
   /** SHA-256 of the table in canonical JSON, first 16 bytes in hex. */

@@ -33,6 +33,7 @@ export const CODES = {
   'confidence.missing': 'the event has no score',
   'confidence.invalid': 'the score is not a finite number',
   'confidence.out_of_range': 'the score is not between 0 and 1',
+  'confidence.cost_unknown': 'the cost of a wrong execution could not be computed on this event',
   'confidence.below_reject': 'the score is below the reject band’s edge',
   'confidence.below_execute': 'the score is below the execute threshold',
   'confidence.sufficient': 'the score reaches the execute threshold',

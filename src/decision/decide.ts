@@ -18,7 +18,7 @@ import { toMatter } from './matter.ts'
 import type { Check, Matter } from './matter.ts'
 import type { Policy } from './policy.ts'
 import { inOrder, strictest } from './precedence.ts'
-import { scoreOf } from './reading.ts'
+import { scoreOf } from './score.ts'
 import type { Finding, Verdict } from './verdict.ts'
 
 /** Changes whenever the same inputs would yield another verdict. */
@@ -80,7 +80,7 @@ function conclude(noticed: readonly Finding[], matter: Matter, actionKey: string
   const route = strictest(noticed)
   const audit = auditOf(route === 'execute', actionKey, rule, policy)
   const findings = inOrder(audit.selected ? [...noticed, selected(audit)] : noticed)
-  const score = scoreOf(matter.reading, rule, matter.proof)
+  const score = scoreOf(matter)
   return {
     decisionId: `${source.topic}:${source.partition}:${source.offset}`,
     actionKey,

@@ -1,3 +1,4 @@
+import type { Amounts } from './costs.ts'
 import type { ControlFact, CounterFact, ContextFact, Facts } from './facts.ts'
 import type { Route } from './route.ts'
 import { renderSections } from './sections.ts'
@@ -66,6 +67,9 @@ const WOULD: Readonly<Record<Route, string>> = {
 
 function scoreRows({ score, event }: Verdict): readonly Row[] {
   const rows: Row[] = [['score', scoreInWords(score, event.confidence)]]
+  if (score.low !== null && score.high !== null)
+    rows.push(['right', `in ${percent(score.low)} to ${percent(score.high)} of cases like it`])
+  if (score.costs !== null) rows.push(['costs', costsInWords(score.costs)])
   if (score.execute !== null) rows.push(['execute', `from ${score.execute}${distance(score, score.execute)}`])
   if (score.reject !== null) rows.push(['reject', `below ${score.reject}${distance(score, score.reject)}`])
   if (score.margin !== null) rows.push(['margin', `${signed(score.margin)} to the nearest of these`])
@@ -74,6 +78,9 @@ function scoreRows({ score, event }: Verdict): readonly Row[] {
   }
   return rows
 }
+
+const costsInWords = ({ wrongExecution, wrongReject, review }: Amounts): string =>
+  `${wrongExecution} for a wrong execution, ${wrongReject} for a wrong rejection, ${review} for a look`
 
 function certificateRows(id: string, promised: Promised, raw: number | null): readonly Row[] {
   const { threshold, risk, assurance, budget, segment, upperBound } = promised

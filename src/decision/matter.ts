@@ -6,6 +6,7 @@ import type { ActionRule, Policy } from './policy.ts'
 import type { Finding } from './verdict.ts'
 import type { Route } from './route.ts'
 import type { FindingCode } from './codes.ts'
+import { weigh, type Weighed } from './costs.ts'
 import { exemptionsOf } from './control.ts'
 import { proofOf, type Proof } from './proof.ts'
 import { readScore } from './reading.ts'
@@ -21,6 +22,7 @@ export type Matter = {
   readonly rule: ActionRule | null
   readonly reading: Reading
   readonly proof: Proof
+  readonly weighed: Weighed
   /** By the id of the rule or limit that does not count. */
   readonly exemptions: ReadonlyMap<string, ControlFact>
 }
@@ -40,7 +42,8 @@ export function toMatter(
   const rule = policy.actions.get(event.action) ?? null
   const reading = readScore(event, rule, calibration, facts.now)
   const proof = proofOf(event, rule, certificates, facts)
-  return { event, source, facts, policy, rule, reading, proof, exemptions: exemptionsOf(facts) }
+  const weighed = weigh(rule?.costs ?? null, event)
+  return { event, source, facts, policy, rule, reading, proof, weighed, exemptions: exemptionsOf(facts) }
 }
 
 /** Whether a limit, context need or rule is about this event's action. */

@@ -1,4 +1,5 @@
 import type { Budget } from './certificate.ts'
+import type { Costs } from './costs.ts'
 import type { Attributes, ModelOutput } from './event.ts'
 import type { Route } from './route.ts'
 
@@ -31,6 +32,8 @@ export type ActionRule = {
   readonly action: string
   readonly undo: Undo
   readonly confidence: ConfidenceRule
+  /** null: mistakes and looks are not weighed against each other. */
+  readonly costs: Costs | null
   /** How long after the decision an execute verdict may still be acted on, milliseconds. */
   readonly executeWithinMs: number
   /** The author accepts execution while state is away, where no limit or context applies; a double is then possible. */

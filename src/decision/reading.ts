@@ -1,9 +1,6 @@
 import type { Calibration, CalibrationTable } from './calibration.ts'
 import type { ModelOutput } from './event.ts'
 import type { ActionRule } from './policy.ts'
-import type { Certificate } from './certificate.ts'
-import type { Proof } from './proof.ts'
-import type { Promised, Score } from './verdict.ts'
 import { calibrate } from './calibrate.ts'
 
 export type ScoreProblem = 'missing' | 'invalid' | 'out_of_range'
@@ -20,6 +17,8 @@ export type Reading = {
   readonly problem: ScoreProblem | null
   readonly match: TableMatch
   readonly calibrated: number | null
+  /** Between which probabilities of being right the score lies; null where its table does not say. */
+  readonly interval: { readonly low: number; readonly high: number } | null
 }
 
 export function readScore(event: ModelOutput, rule: ActionRule | null, calibration: Calibration, now: number): Reading {
@@ -28,7 +27,8 @@ export function readScore(event: ModelOutput, rule: ActionRule | null, calibrati
   const raw = problem === null && event.confidence !== null ? event.confidence + 0 : null
   const match = matchTable(event, calibration.tables, now)
   const calibrated = rule === null || raw === null ? null : applyTable(match, raw, rule)
-  return { raw, problem, match, calibrated }
+  const interval = calibrated === null || raw === null ? null : intervalOf(match, raw)
+  return { raw, problem, match, calibrated, interval }
 }
 
 function problemOf(confidence: number | null): ScoreProblem | null {
@@ -72,46 +72,8 @@ function applyTable(match: TableMatch, raw: number, rule: ActionRule): number | 
   return match.kind === 'other_version' || rule.confidence.calibrated === 'required' ? null : raw
 }
 
-/** The score as the verdict records it. */
-export function scoreOf({ raw, match, calibrated }: Reading, rule: ActionRule | null, proof: Proof): Score {
-  const execute = rule?.confidence.execute ?? null
-  const reject = rule?.confidence.reject ?? null
-  const isCalibrated = calibrated !== null && match.kind !== 'none'
-  const certificate = proof.kind === 'valid' ? proof.certificate : null
-  return {
-    raw,
-    calibrated,
-    execute,
-    reject,
-    margin: marginOf(
-      overOf(calibrated, execute),
-      overOf(raw, certificate?.threshold ?? null),
-      overOf(calibrated, reject),
-    ),
-    calibrator: isCalibrated ? match.table.digest : null,
-    certificate: certificate?.id ?? null,
-    certified: certificate === null ? null : promisedBy(certificate),
-  }
+function intervalOf(match: TableMatch, raw: number): Reading['interval'] {
+  if (match.kind === 'none' || match.kind === 'other_version' || match.table.interval === null) return null
+  const { low, high } = match.table.interval
+  return { low: calibrate(low, raw), high: calibrate(high, raw) }
 }
-
-const overOf = (score: number | null, edge: number | null): number | null =>
-  score === null || edge === null ? null : score - edge
-
-/**
- * Distance to the nearest edge, positive above it; of two equally near, to the execute edge. Where a certificate and a
- * threshold must both be reached, the one that lacks more, or is exceeded by less, is the execute edge.
- */
-function marginOf(toExecute: number | null, toCertified: number | null, toReject: number | null): number | null {
-  const upper = toExecute === null ? toCertified : toCertified === null ? toExecute : Math.min(toExecute, toCertified)
-  if (upper === null || toReject === null) return upper ?? toReject
-  return Math.abs(toReject) < Math.abs(upper) ? toReject : upper
-}
-
-const promisedBy = ({ threshold, risk, assurance, budget, segment, upperBound }: Certificate): Promised => ({
-  threshold,
-  risk,
-  assurance,
-  budget,
-  segment,
-  upperBound,
-})

@@ -1,4 +1,5 @@
 import type { Budget } from './certificate.ts'
+import type { Amounts } from './costs.ts'
 import type { ModelOutput, SourcePosition } from './event.ts'
 import type { Facts } from './facts.ts'
 import type { Undo } from './policy.ts'
@@ -34,6 +35,9 @@ export type Score = {
   readonly calibrator: string | null
   readonly certificate: string | null
   readonly certified: Promised | null
+  readonly low: number | null
+  readonly high: number | null
+  readonly costs: Amounts | null
 }
 
 /** The decision record, in the shape of schemas/verdict.avsc. */

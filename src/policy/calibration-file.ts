@@ -32,13 +32,14 @@ type PlacedTable = { readonly table: CalibrationTable; readonly offset: number }
 const name = text({ max: 200, hint: 'Write it as the events do.' })
 
 const table: Reader<PlacedTable> = (source, value) => {
-  const fields = Fields.of(source, value, ['model', 'action', 'scoreKind', 'points', 'expiresAt', 'fit'])
+  const fields = Fields.of(source, value, ['model', 'action', 'scoreKind', 'points', 'intervals', 'expiresAt', 'fit'])
   if (fields === undefined) return undefined
   const parts = {
     model: fields.required('model', model, 'Name the model the scores come from: `{ name, version }`.'),
     action: fields.optional<string | null>('action', name, null),
     scoreKind: fields.optional('scoreKind', name, 'probability'),
     points: fields.required('points', points, 'List at least two pairs of raw and calibrated score.'),
+    interval: fields.optional<CalibrationTable['interval']>('intervals', intervals, null),
     expiresAt: fields.optional<number | null>('expiresAt', instant, null),
   }
   const fit = fields.optional<unknown>('fit', provenance, null)
@@ -60,17 +61,19 @@ const model: Reader<CalibrationTable['model']> = (source, value) => {
   return isWhole(parts) ? parts : undefined
 }
 
-/** Of the table in JSON with the keys in alphabetical order and no white space. */
-export const tableDigest = ({
+/** Of the table in JSON with the keys in alphabetical order and no white space; intervals only where there are any. */
+export function tableDigest({
   model,
   action,
   scoreKind,
   points,
+  interval,
   expiresAt,
-}: Omit<CalibrationTable, 'digest'>): string =>
-  digestOf(
-    JSON.stringify({ action, expiresAt, model: { name: model.name, version: model.version }, points, scoreKind }),
-  )
+}: Omit<CalibrationTable, 'digest'>): string {
+  const { name, version } = model
+  const head = { action, expiresAt, ...(interval === null ? {} : { interval }) }
+  return digestOf(JSON.stringify({ ...head, model: { name, version }, points, scoreKind }))
+}
 
 // ---- points -----------------------------------------------------------------------------------------------------
 
@@ -95,6 +98,35 @@ const point: Reader<Point> = (source, value) => {
   return raw === undefined || calibrated === undefined ? undefined : [raw, calibrated]
 }
 
+/** Triples of raw score, lower and upper end. */
+const intervals: Reader<NonNullable<CalibrationTable['interval']>> = (source, value) => {
+  let previous: Triple | null = null
+  const inOrder: Reader<Triple> = (source, item) => {
+    const found = triple(source, item)
+    if (found === undefined) return undefined
+    if (previous !== null) {
+      reportDisorder(source, item.offset, [previous[0], previous[1]], [found[0], found[1]])
+      if (!(found[2] >= previous[2])) reportFall(source, item.offset, previous[2], found[2])
+    }
+    previous = found
+    return found
+  }
+  const found = list(inOrder, { min: 2, max: 2_000 })(source, value)
+  return found && { low: found.map(([raw, low]) => [raw, low]), high: found.map(([raw, , high]) => [raw, high]) }
+}
+
+type Triple = readonly [raw: number, low: number, high: number]
+
+const triple: Reader<Triple> = (source, value) => {
+  if (isSeq(value.node) && value.node.items.length !== 3)
+    return source.report(value.offset, 'an interval needs three numbers', 'Write `[raw, low, high]`, all from 0 to 1.')
+  const [raw, low, high] = list(share, { max: 3 })(source, value) ?? []
+  if (raw === undefined || low === undefined || high === undefined) return undefined
+  if (!(low <= high))
+    return source.report(value.offset, `the lower end ${low} is above the upper end ${high}`, 'Exchange them.')
+  return [raw, low, high]
+}
+
 /** A falling table would turn a surer model into a less trusted one. */
 function reportDisorder(source: Source, offset: number, previous: Point, found: Point): void {
   if (!(found[0] > previous[0]))
@@ -103,13 +135,15 @@ function reportDisorder(source: Source, offset: number, previous: Point, found: 
       `the raw score ${found[0]} does not follow ${previous[0]}`,
       'Raw scores must rise from point to point.',
     )
-  if (!(found[1] >= previous[1]))
-    source.report(
-      offset,
-      `the calibrated score falls from ${previous[1]} to ${found[1]}`,
-      'It must never fall: join points by isotonic regression.',
-    )
+  if (!(found[1] >= previous[1])) reportFall(source, offset, previous[1], found[1])
 }
+
+const reportFall = (source: Source, offset: number, from: number, to: number): void =>
+  source.report(
+    offset,
+    `the calibrated score falls from ${from} to ${to}`,
+    'It must never fall: join points by isotonic regression.',
+  )
 
 // ---- overlaps ---------------------------------------------------------------------------------------------------
 

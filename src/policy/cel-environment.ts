@@ -60,6 +60,14 @@ export function celSetting(contexts: ContextFields, limitIds: readonly string[])
   return { environment, makers, fields: fieldNames(contexts, limitIds) }
 }
 
+/** What costs are computed from: the event alone. */
+export function costSetting(): CelSetting {
+  const environment = new Environment({ limits: LIMITS })
+  registerEvent(environment)
+  environment.registerVariable('event', 'Event')
+  return { environment, makers: new Map(), fields: fieldNames(new Map(), []) }
+}
+
 const MODEL_FIELDS = { name: 'string', version: 'string' } as const
 const SUBJECT_FIELDS = { type: 'string', id: 'string', owner: 'dyn<string>' } as const
 

@@ -16,13 +16,31 @@ export function typeProblems(
   type: string | undefined,
   fields: FieldNames,
 ): readonly ConditionProblem[] {
+  const problems = partProblems(environment, root, fields)
+  return problems.length === 0 && type !== 'bool' ? [notTruth(root, type ?? 'dyn')] : problems
+}
+
+/** The same for an expression that is to give a number; what may be one is found out when it is evaluated. */
+export function numberProblems(
+  environment: Environment,
+  root: ASTNode,
+  type: string | undefined,
+  fields: FieldNames,
+): readonly ConditionProblem[] {
+  const problems = partProblems(environment, root, fields)
+  const isNumber = type === undefined || ['int', 'double', 'dyn', 'dyn<double>'].includes(type)
+  if (problems.length > 0 || isNumber) return problems
+  const hint = 'Write what gives an amount, such as `event.attributes.amount`.'
+  return [{ offset: root.start, message: `this is of type ${plainType(type)}, not a number`, hint }]
+}
+
+function partProblems(environment: Environment, root: ASTNode, fields: FieldNames): readonly ConditionProblem[] {
   const problems: ConditionProblem[] = []
   walk(root, (node) => {
     if (node.op === 'call' && node.args[0] === 'has') problems.push(...hasProblems(environment, node.args[1], fields))
     if (node.op === '==' || node.op === '!=') problems.push(...equalityProblems(environment, node.start, node.args))
     if (isArithmetic(node)) problems.push(...arithmeticProblems(environment, node.start, node.op, node.args))
   })
-  if (problems.length === 0 && type !== 'bool') problems.push(notTruth(root, type ?? 'dyn'))
   return problems
 }
 

@@ -33,7 +33,7 @@ export function compileCondition(setting: CelSetting, text: string): Compiled {
   return { kind: 'condition', contexts, counters, evaluate: (activation) => evaluate(program, activation) }
 }
 
-function parseCondition(
+export function parseCondition(
   setting: CelSetting,
   text: string,
 ): { readonly program: ParseResult } | { readonly problem: ConditionProblem } {
@@ -57,7 +57,7 @@ function evaluate(program: ParseResult, activation: Activation): RuleResult {
   }
 }
 
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   if (!(error instanceof EvaluationError)) return error instanceof Error ? error.message : 'it cannot be evaluated'
   if (error.code === 'unsupported_type') return 'a number is not finite, or a time is out of range'
   if (error.code === 'no_such_key') return `there is no \`${error.summary.replace('No such key: ', '')}\``

@@ -1,6 +1,8 @@
 import { BUDGETS, type Budget } from '../decision/certificate.ts'
+import type { Costs } from '../decision/costs.ts'
 import type { ActionRule, CertificateDemand, ConfidenceRule, Dimension, Undo } from '../decision/policy.ts'
 import { dimension, duration } from './dimension.ts'
+import { costs } from './read-costs.ts'
 import { choice, entriesOf, Fields, isWhole, probability, share, truth, type Reader, type Value } from './fields.ts'
 import type { Source } from './source.ts'
 
@@ -32,19 +34,31 @@ export function readActions(source: Source, root: Fields, auditShare: number): A
   return { names: new Set(written.keys()), rules }
 }
 
-const ACTION_FIELDS = ['undo', 'confidence', 'executeWithin', 'stateless', 'audit']
+const ACTION_FIELDS = ['undo', 'confidence', 'costs', 'executeWithin', 'stateless', 'audit']
 
 function readAction(source: Source, action: string, fields: Fields | undefined, audit: number): ActionRule | undefined {
   if (fields === undefined) return undefined
   const undo = fields.required('undo', choice(UNDO), 'Write `reversible`, `compensable` or `irreversible`.')
   const confidence = fields.optional('confidence', confidenceRule, NO_CONFIDENCE)
+  const weighed = fields.optional<Costs | null>('costs', costs, null)
   const executeWithinMs = fields.optional('executeWithin', duration('1s', '24h'), 300_000)
   const stateless = fields.optional('stateless', truth, false)
   const auditShare = fields.optional('audit', share, audit)
+  if (fields.get('costs') !== undefined) checkCosts(source, fields, confidence)
   if (undo === 'irreversible') checkIrreversible(source, fields, confidence, stateless)
   if (undo === undefined || confidence === undefined || executeWithinMs === undefined) return undefined
-  if (stateless === undefined || auditShare === undefined) return undefined
-  return { action, undo, confidence, executeWithinMs, stateless, auditShare }
+  if (stateless === undefined || auditShare === undefined || weighed === undefined) return undefined
+  return { action, undo, confidence, costs: weighed, executeWithinMs, stateless, auditShare }
+}
+
+/** What is weighed is how often a score is right, which is what calibrated scores say and raw ones do not. */
+function checkCosts(source: Source, fields: Fields, confidence: ConfidenceRule | undefined): void {
+  if (confidence === undefined || confidence.calibrated === 'required') return
+  source.report(
+    fields.get('costs')?.keyOffset ?? fields.offset,
+    '`costs` are weighed by how often a score is right, which only a calibrated score says',
+    'Add `calibrated: required` to `confidence`.',
+  )
 }
 
 function checkIrreversible(

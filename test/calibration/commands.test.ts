@@ -94,6 +94,10 @@ describe('sluice calibrate', () => {
     expect(table).toMatchObject({ model: { name: 'vgg', version: '2026-05' }, action: 'image.tag', expiresAt: null })
     // Of scores near 0.8 in this file about half are right.
     expect(calibrate(table?.points ?? [], 0.8)).toBeCloseTo(0.5, 1)
+    const { low = [], high = [] } = table?.interval ?? {}
+    expect(low.length).toBeGreaterThan(50)
+    expect(calibrate(high, 0.8)).toBeGreaterThan(calibrate(low, 0.8))
+    expect(calibrate(high, 0.8) - calibrate(low, 0.8)).toBeLessThan(0.2)
     expect(first.code).toBe(0)
     expect(first.out).toContain(`wrote c.json, digest ${loaded.calibration.digest}`)
     expect(first.out).toMatch(/^map {6}(beta|platt|isotonic)$/m)

@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { NO_CALIBRATION } from '../../src/decision/calibration.ts'
 import type { Calibration } from '../../src/decision/calibration.ts'
 import type { Certificates } from '../../src/decision/certificate.ts'
+import type { Costs } from '../../src/decision/costs.ts'
 import type { Attributes, ModelOutput, Received } from '../../src/decision/event.ts'
 import type { Facts, First, StateHealth } from '../../src/decision/facts.ts'
 import type { Policy, Undo } from '../../src/decision/policy.ts'
@@ -101,6 +102,10 @@ const likelyEvent: fc.Arbitrary<Partial<ModelOutput>> = fc.record({
 })
 
 const band = nullOr(unit)
+const amount = fc.oneof(fc.constantFrom(0, 1, 4, 15, 200, Number.NaN, -1, Infinity), fc.double({ min: 0, max: 1e6 }))
+const anyCosts: fc.Arbitrary<Costs> = fc
+  .record({ loss: amount, wrongReject: fc.constantFrom(1, 15, 200), review: fc.constantFrom(0, 4, 50) })
+  .map(({ loss, ...it }) => ({ ...it, wrongExecution: () => ({ kind: 'value', amount: loss }) }))
 const policies: fc.Arbitrary<Policy> = fc
   .record({
     undo: mostly<Undo>('reversible', fc.constant('irreversible')),
@@ -109,6 +114,7 @@ const policies: fc.Arbitrary<Policy> = fc
     certified: fc.constantFrom(null, sampleDemand(), sampleDemand(), sampleDemand({ segment: PER_SELLER })),
     calibrated: mostly<'required' | 'optional'>('optional', fc.constant('required')),
     stateless: fc.boolean(),
+    costs: mostly<Costs | null>(null, anyCosts),
     auditShare: unit,
     isDefault: fc.boolean(),
     over: fc.constantFrom('review' as const, 'reject' as const),
@@ -122,7 +128,7 @@ const policies: fc.Arbitrary<Policy> = fc
     if (it.isDefault) return samplePolicy()
     const { execute, reject, certified, calibrated } = it
     const confidence = { execute: certified === null ? execute : null, reject, certified, calibrated }
-    const rule = { undo: it.undo, stateless: it.stateless, auditShare: it.auditShare, confidence }
+    const rule = { undo: it.undo, stateless: it.stateless, auditShare: it.auditShare, costs: it.costs, confidence }
     const has = (part: (typeof it.parts)[number]) => it.parts.includes(part)
     const answers = {
       holds: { kind: 'value', holds: true },

@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CODES } from '../../src/decision/codes.ts'
 import { NO_CERTIFICATES } from '../../src/decision/certificate.ts'
+import type { Costs } from '../../src/decision/costs.ts'
 import { decide, wouldExecute } from '../../src/decision/decide.ts'
 import { explain } from '../../src/decision/explain.ts'
 import type { Facts } from '../../src/decision/facts.ts'
@@ -10,7 +11,7 @@ import { recompute } from '../../src/decision/recompute.ts'
 import { strictness } from '../../src/decision/route.ts'
 import { likelyInputs, wildInputs } from './arbitraries.ts'
 import type { Inputs } from './arbitraries.ts'
-import { sampleOrder, sampleRule } from './samples.ts'
+import { sampleCosts, sampleOrder, sampleRule } from './samples.ts'
 
 const anyInputs = fc.oneof(likelyInputs, wildInputs)
 const always = <T>(arbitrary: fc.Arbitrary<T>, law: (it: T) => void, numRuns = 1500) =>
@@ -138,6 +139,17 @@ describe('an execution', () => {
     })
   })
 
+  it('costs, by what is known, neither more than a look nor more than a rejection', () => {
+    executed(({ score }) => {
+      const p = score.calibrated ?? Number.NaN
+      if (score.costs === null) return
+      const { wrongExecution, wrongReject, review } = score.costs
+      // Edges are rounded to twelve decimals.
+      const loss = (1 - p) * wrongExecution - 1e-11 * wrongExecution
+      expect(loss).toBeLessThanOrEqual(Math.min(review, p * wrongReject))
+    })
+  })
+
   it('is never unkeyed, repeated, or out of time', () => {
     executed(({ source, facts, event, notAfter }) => {
       expect(source.keyed).toBe(true)
@@ -231,6 +243,13 @@ describe('a decision never becomes less strict', () => {
         certificates,
       ],
     ],
+    ['mistakes and looks are weighed', withPolicy(({ actions }) => ({ actions: weighing(actions, sampleCosts()) }))],
+    [
+      'the cost of a wrong execution cannot be computed',
+      withPolicy(({ actions }) => ({
+        actions: weighing(actions, sampleCosts({ wrongExecution: () => ({ kind: 'failed', why: 'x' }) })),
+      })),
+    ],
     ['there are no certificates', ([...inputs]) => [inputs[0], inputs[1], inputs[2], inputs[3], NO_CERTIFICATES]],
     ['an exemption ends', withFacts(({ control }) => ({ control: control.filter(({ kind }) => kind !== 'exempt') }))],
     [
@@ -288,6 +307,26 @@ describe('a decision never becomes less strict', () => {
       if (isExecuted) expect(routeOf(withFacts(() => ({ state: 'ok' }))(inputs))).toBe('execute')
     })
   })
+})
+
+const weighing = (actions: Policy['actions'], costs: Costs): Policy['actions'] =>
+  new Map([...actions].map(([name, rule]) => [name, rule.costs === null ? { ...rule, costs } : rule]))
+
+it('a decision never becomes less strict when a wrong execution costs more', () => {
+  const costing = ([received, facts, policy, ...rest]: Inputs, amount: number): Inputs => {
+    const costs = sampleCosts({ wrongExecution: () => ({ kind: 'value', amount }) })
+    const actions = new Map([...policy.actions].map(([name, rule]) => [name, { ...rule, costs }]))
+    return [received, facts, { ...policy, actions }, ...rest]
+  }
+  const amount = fc.oneof(fc.constantFrom(0, 4, 15, 1e15), fc.double({ min: 0, max: 1000, noNaN: true }))
+  always(
+    fc.tuple(likelyInputs, amount, amount),
+    ([inputs, a, b]) =>
+      expect(strictness(routeOf(costing(inputs, Math.max(a, b))))).toBeGreaterThanOrEqual(
+        strictness(routeOf(costing(inputs, Math.min(a, b)))),
+      ),
+    2000,
+  )
 })
 
 /** The data copied, the policy's functions kept. */

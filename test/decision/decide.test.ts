@@ -181,6 +181,35 @@ const ROWS = decisionTable(`
   listing.remove  0.95       static-remove,cert                 review   calibration.uncertified,confidence.sufficient
   cache.refresh   0.95       irreversible,cert                  review   calibration.uncertified,confidence.sufficient
 
+  listing.flag    0.98       costs                              execute  confidence.sufficient
+  listing.flag    0.97       costs                              review   confidence.below_execute
+  listing.flag    0.27       costs                              review   confidence.below_execute
+  listing.flag    0.26       costs                              reject   confidence.below_reject,confidence.below_execute
+  listing.flag    0.80       costs-cheap                        execute  confidence.sufficient
+  listing.flag    0.79       costs-cheap                        review   confidence.below_execute
+  listing.flag    0.80       costs-none                         execute  confidence.sufficient
+  listing.flag    1          costs-huge                         execute  confidence.sufficient
+  listing.flag    0.999      costs-huge                         review   confidence.below_execute
+  listing.flag    1          costs-nan                          review   confidence.cost_unknown
+  listing.flag    0.10       costs-nan                          reject   confidence.below_reject,confidence.cost_unknown
+  listing.flag    1          costs-negative                     review   confidence.cost_unknown
+  listing.flag    1          costs-infinite                     review   confidence.cost_unknown
+  listing.flag    1          costs-failing                      review   confidence.cost_unknown
+  listing.flag    NaN        costs-failing                      review   confidence.invalid
+  listing.flag    0.79       costs-dear-review                  reject   confidence.below_reject,confidence.below_execute
+  listing.flag    0.80       costs-dear-review                  execute  confidence.sufficient
+  listing.flag    0.97       costs-by-price                     execute  confidence.sufficient
+  listing.flag    0.96       costs-by-price                     review   confidence.below_execute
+  listing.flag    0.80       costs-by-price,cheap               execute  confidence.sufficient
+  listing.flag    0.99       never-flag,costs                   review   confidence.below_execute
+  listing.remove  0.99       table,cert,costs                   execute  confidence.sufficient
+  listing.remove  0.95       table,cert,costs                   review   confidence.below_execute
+  listing.remove  0.89       table,cert,costs-none              review   confidence.below_execute
+  listing.remove  0.99       table,costs                        review   calibration.uncertified
+  listing.remove  0.99       table,cert,withdrawn,costs         review   calibration.withdrawn,confidence.sufficient
+  listing.remove  0.60       table,costs-dear-review            reject   confidence.below_reject,calibration.uncertified
+  listing.remove  0.95       table,cert,withdrawn,costs-dear-review  review  calibration.withdrawn,confidence.sufficient
+
   listing.flag    -          -                                  review   confidence.missing
   listing.flag    NaN        -                                  review   confidence.invalid
   listing.flag    Infinity   -                                  review   confidence.invalid

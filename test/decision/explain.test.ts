@@ -6,10 +6,12 @@ import { explain } from '../../src/decision/explain.ts'
 import { recompute } from '../../src/decision/recompute.ts'
 import {
   MINUTE,
+  actionRule,
   NOW,
   sampleCalibration,
   sampleCertificate,
   sampleCertificates,
+  sampleCosts,
   sampleFacts,
   sampleOrder,
   samplePolicy,
@@ -109,6 +111,37 @@ Confidence
               at most 1 % errors among executed events, with 95 %; upper bound 0.9 %
 `)
     expect(text).toContain('\n  certified   by the file of certificates with digest eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee\n')
+  })
+
+  it('says between which shares the score lies, and what was weighed', () => {
+    const received = sampleReceived({ confidence: 0.75 })
+    const rule = actionRule('listing.flag', { costs: sampleCosts() })
+    const weighing = samplePolicy({ actions: new Map([[rule.action, rule]]) })
+    const low = sampleTable().points
+    const interval = { low, high: low.map(([raw, it]) => [raw, Math.min(1, it + 0.1)] as const) }
+    const verdict = decide(
+      received,
+      sampleFacts(received, weighing),
+      weighing,
+      sampleCalibration(sampleTable({ interval })),
+      NO_CERTIFICATES,
+    )
+    expect(verdict.score).toMatchObject({
+      calibrated: 0.65,
+      low: 0.65,
+      high: 0.7,
+      execute: 0.98,
+      reject: 0.266666666667,
+    })
+    expect(explain(verdict)).toContain(`
+Confidence
+  score       0.75 as sent, 0.65 by calibration table cccccccccccccccccccccccccccccccc
+  right       in 65 % to 70 % of cases like it
+  costs       200 for a wrong execution, 15 for a wrong rejection, 4 for a look
+  execute     from 0.98; the score is -0.33 from there
+  reject      below 0.266666666667; the score is +0.383 from there
+  margin      -0.33 to the nearest of these
+`)
   })
 
   it('says what a withdrawal withdraws', () => {

@@ -1,5 +1,6 @@
 import type { Calibration, CalibrationTable } from '../../src/decision/calibration.ts'
 import { certificateTree, type Certificate, type Certificates } from '../../src/decision/certificate.ts'
+import type { Costs } from '../../src/decision/costs.ts'
 import type { ModelOutput, Received, SourcePosition } from '../../src/decision/event.ts'
 import type { ControlFact, CounterFact, Facts } from '../../src/decision/facts.ts'
 import { inquire } from '../../src/decision/inquire.ts'
@@ -57,6 +58,7 @@ export const actionRule = (action: string, change: Partial<ActionRule> = {}): Ac
   action,
   undo: 'reversible',
   confidence: { execute: 0.8, certified: null, reject: 0.2, calibrated: 'optional' },
+  costs: null,
   executeWithinMs: MINUTE,
   stateless: false,
   auditShare: 0,
@@ -112,6 +114,14 @@ export const sampleDemand = (change: Partial<CertificateDemand> = {}): Certifica
   assurance: 0.95,
   budget: 'per-execution',
   segment: null,
+  ...change,
+})
+
+/** A wrong execution costs 200, a wrong rejection 15, a look 4: executed from 0.98, rejected up to 0.2666…. */
+export const sampleCosts = (change: Partial<Costs> = {}): Costs => ({
+  wrongExecution: () => ({ kind: 'value', amount: 200 }),
+  wrongReject: 15,
+  review: 4,
   ...change,
 })
 
@@ -217,6 +227,7 @@ export const sampleTable = (change: Partial<CalibrationTable> = {}): Calibration
     [0.5, 0.3],
     [1, 1],
   ],
+  interval: null,
   expiresAt: null,
   digest: 'cccccccccccccccccccccccccccccccc',
   ...change,

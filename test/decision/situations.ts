@@ -2,6 +2,7 @@ import { expect } from 'vitest'
 import { NO_CALIBRATION } from '../../src/decision/calibration.ts'
 import type { Calibration } from '../../src/decision/calibration.ts'
 import { NO_CERTIFICATES, type Certificate, type Certificates } from '../../src/decision/certificate.ts'
+import type { Costs } from '../../src/decision/costs.ts'
 import type { ModelOutput, SourcePosition } from '../../src/decision/event.ts'
 import type { ControlFact, Facts } from '../../src/decision/facts.ts'
 import type { ActionRule, CertificateDemand, ContextNeed, Policy, Rule } from '../../src/decision/policy.ts'
@@ -16,6 +17,7 @@ import {
   sampleCalibration,
   sampleCertificate,
   sampleCertificates,
+  sampleCosts,
   sampleDemand,
   sampleFacts,
   sampleLimit,
@@ -80,6 +82,13 @@ const demand = (change: Partial<CertificateDemand>): Situation => ({
     ),
   }),
 })
+/** On every action, of a constant price for wrong executions unless it says otherwise. */
+const costs = (change: Partial<Costs> = {}): Situation => ({
+  policy: ({ actions }) => ({
+    actions: new Map([...actions].map(([name, it]) => [name, { ...it, costs: sampleCosts(change) }])),
+  }),
+})
+const costing = (amount: number): Situation => costs({ wrongExecution: () => ({ kind: 'value', amount }) })
 const ID = 'f'.repeat(32)
 const [LOOSE, STRICT] = ['1'.repeat(32), '2'.repeat(32)]
 const two = [
@@ -180,6 +189,19 @@ export const SITUATIONS: Readonly<Record<string, Situation>> = {
   'required-flag': action('listing.flag', bands(0.8, false, 0.2, 'required')),
   'never-flag': action('listing.flag', bands(null, false, null, 'optional')),
   'zero-flag': action('listing.flag', bands(0, false, 0, 'optional')),
+  costs: costs(),
+  'costs-cheap': costing(5),
+  'costs-none': costing(0),
+  'costs-huge': costing(1e15),
+  'costs-nan': costing(Number.NaN),
+  'costs-negative': costing(-1),
+  'costs-infinite': costing(Infinity),
+  'costs-failing': costs({ wrongExecution: () => ({ kind: 'failed', why: 'there is no `amount`' }) }),
+  'costs-dear-review': costs({ review: 12, wrongExecution: () => ({ kind: 'value', amount: 20 }) }),
+  'costs-by-price': costs({
+    wrongExecution: ({ attributes }) => ({ kind: 'value', amount: Number(attributes['price']) }),
+  }),
+  cheap: { event: { attributes: { seller: 's-93', price: 20 } } },
   cert: certified({}),
   'cert-loose': certified({ threshold: 0 }),
   'cert-lapsed': certified({ expiresAt: NOW }),

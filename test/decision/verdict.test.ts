@@ -72,6 +72,9 @@ describe('score', () => {
       calibrator: null,
       certificate: null,
       certified: null,
+      low: null,
+      high: null,
+      costs: null,
       ...expected,
       margin: expected.margin === null ? null : expect.closeTo(expected.margin, 12),
     })

@@ -51,6 +51,30 @@ export const BAD_CALIBRATIONS: readonly BadCalibration[] = [
     'the calibrated score falls from 0.5 to 0.4',
   ),
   bad(
+    'an interval of two numbers',
+    'rejects',
+    calibrationText(`${MODEL}, points: [[0, 0], [1, 1]], intervals: [‸[0, 0], [1, 0, 1]]`),
+    'an interval needs three numbers',
+  ),
+  bad(
+    'an interval upside down',
+    'accepts',
+    calibrationText(`${MODEL}, points: [[0, 0], [1, 1]], intervals: [‸[0, 0.2, 0.1], [1, 0, 1]]`),
+    'the lower end 0.2 is above the upper end 0.1',
+  ),
+  bad(
+    'intervals whose upper end falls',
+    'accepts',
+    calibrationText(`${MODEL}, points: [[0, 0], [1, 1]], intervals: [[0, 0, 1], ‸[1, 0, 0.9]]`),
+    'the calibrated score falls from 1 to 0.9',
+  ),
+  bad(
+    'intervals whose raw scores stand still',
+    'accepts',
+    calibrationText(`${MODEL}, points: [[0, 0], [1, 1]], intervals: [[0, 0, 1], ‸[0, 0, 1]]`),
+    'the raw score 0 does not follow 0',
+  ),
+  bad(
     'a date without time',
     'rejects',
     calibrationText(`${MODEL}, points: [[0, 0], [1, 1]], expiresAt: ‸"2027-01-01"`),

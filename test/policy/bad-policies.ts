@@ -182,6 +182,62 @@ export const BAD_POLICIES: readonly BadPolicy[] = [
     '`assurance` cannot be 1',
   ),
   bad(
+    'costs without a calibrated score',
+    'rejects',
+    actions(
+      'a: { undo: reversible, confidence: { execute: 0.9 }, ‸costs: { wrongExecution: 1, wrongReject: 1, review: 1 } }',
+    ),
+    '`costs` are weighed by how often a score is right, which only a calibrated score says',
+  ),
+  bad(
+    'a cost below 0',
+    'rejects',
+    actions(
+      'a: { undo: reversible, confidence: { calibrated: required }, costs: { wrongExecution: ‸-1, wrongReject: 1, review: 1 } }',
+    ),
+    '`wrongExecution` cannot be -1',
+  ),
+  bad(
+    'a wrong rejection that costs nothing',
+    'rejects',
+    actions(
+      'a: { undo: reversible, confidence: { calibrated: required }, costs: { wrongExecution: 1, wrongReject: ‸0, review: 1 } }',
+    ),
+    '`wrongReject` cannot be 0',
+  ),
+  bad(
+    'no price for a look',
+    'rejects',
+    actions(
+      'a: { undo: reversible, confidence: { calibrated: required }, costs: ‸{ wrongExecution: 1, wrongReject: 1 } }',
+    ),
+    '`costs` needs `review`',
+  ),
+  bad(
+    'a cost that is a condition',
+    'accepts',
+    actions(
+      'a: { undo: reversible, confidence: { calibrated: required }, costs: { wrongExecution: "‸event.tenant == \'a\'", wrongReject: 1, review: 1 } }',
+    ),
+    'this is of type bool, not a number',
+  ),
+  bad(
+    'a cost over what is known, not over the event',
+    'accepts',
+    actions(
+      'a: { undo: reversible, confidence: { calibrated: required }, costs: { wrongExecution: ‸counters.burst * 2, wrongReject: 1, review: 1 } }',
+    ),
+    '`counters` is not known here',
+  ),
+  bad(
+    'a cost of what the event does not have',
+    'accepts',
+    actions(
+      'a: { undo: reversible, confidence: { calibrated: required }, costs: { wrongExecution: 2.0 * event.‸amount, wrongReject: 1, review: 1 } }',
+    ),
+    '`event` has no `amount`',
+  ),
+  bad(
     'a segment that is no value of the event',
     'rejects',
     actions('a: { undo: reversible, confidence: { certified: { risk: 0.1, assurance: 0.9, segment: ‸category } } }'),

@@ -35,6 +35,7 @@ test('a table keeps what is written; left out is every action, a probability, no
             [0, 0],
             [1, 1],
           ],
+          interval: null,
           expiresAt: null,
           digest: sha(
             '{"action":null,"expiresAt":null,"model":{"name":"m","version":"3"},"points":[[0,0],[1,1]],"scoreKind":"probability"}',
@@ -43,6 +44,28 @@ test('a table keeps what is written; left out is every action, a probability, no
       ],
     },
   })
+})
+
+test('intervals are two lines over the raw score, and part of what the digest tells', () => {
+  const read = (more: string) => {
+    const loaded = loadCalibration(
+      calibrationText(`model: { name: m, version: "3" }, points: [[0, 0], [1, 1]]${more}`),
+      'c',
+    )
+    return loaded.kind === 'calibration' ? loaded.calibration.tables[0] : expect.fail(JSON.stringify(loaded.problems))
+  }
+  const table = read(', intervals: [[0.1, 0, 0.2], [0.9, 0.8, 1]]')
+  expect(table?.interval).toEqual({
+    low: [
+      [0.1, 0],
+      [0.9, 0.8],
+    ],
+    high: [
+      [0.1, 0.2],
+      [0.9, 1],
+    ],
+  })
+  expect(table?.digest).not.toBe(read('')?.digest)
 })
 
 test('JSON indented with tabs is read, and expiry is milliseconds since 1970', () => {

@@ -24,6 +24,18 @@ export const GOOD_POLICIES: readonly { readonly name: string; readonly text: str
     ),
   },
   {
+    name: 'costs by amount',
+    text: action(
+      '{ undo: irreversible, confidence: { certified: { risk: 0.5, assurance: 0.5 }, calibrated: required }, costs: { wrongExecution: "event.attributes.amount * 1.5 + (event.tenant == \'a\' ? 2.0 : 0.0)", wrongReject: 15, review: 4 } }',
+    ),
+  },
+  {
+    name: 'constant costs',
+    text: action(
+      '{ undo: reversible, confidence: { execute: 0.9, calibrated: required }, costs: { wrongExecution: 200, wrongReject: 0.5, review: 0 } }',
+    ),
+  },
+  {
     name: 'a certificate per segment, of all events',
     text: action(
       '{ undo: irreversible, confidence: { certified: { risk: 0.5, assurance: 0.5, budget: per-event, segment: attributes.category } } }',

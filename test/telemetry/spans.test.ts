@@ -158,6 +158,9 @@ describe('the process span', () => {
       calibrator: null,
       certificate: null,
       certified: null,
+      low: null,
+      high: null,
+      costs: null,
     }
     const spans = await spansOf(decided(tracer, record, verdictOn(record, 'review', { score })))
     const { attributes } = spans.find(({ kind }) => kind === SpanKind.CONSUMER)!
