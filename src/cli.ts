@@ -8,6 +8,7 @@ import type { OrderOptions } from './commands/control.ts'
 import { demoExecutor } from './commands/demo/demo-executor.ts'
 import { demoProducer } from './commands/demo/demo-producer.ts'
 import { explainDecision } from './commands/explain.ts'
+import { reportCertificate, type ReportOptions } from './commands/report.ts'
 import { run } from './commands/run.ts'
 import { setup } from './commands/setup.ts'
 import { policyCheck } from './commands/policy-check.ts'
@@ -115,6 +116,26 @@ labelled(
     .option('--action <name>', 'what is executed; needed with -o')
     .option('--valid-for <duration>', 'how long the certificate holds', '90d'),
 ).action(exitWith((options: CertifyOptions) => certifyThreshold(options)))
+
+program
+  .command('report')
+  .description('show all about one certificate on a page of its own, computed again from its data')
+  .requiredOption('--certificate <id>', 'its id, or how it begins')
+  .addOption(
+    new Option('--certificates <file>', 'where `sluice certify -o` wrote it')
+      .env('SLUICE_CERTIFICATES')
+      .default('certificates.json'),
+  )
+  .option('--labelled <file>', 'where the labelled rows are now, if not where they were')
+  .option('--unlabelled <file>', 'where the unlabelled rows are now')
+  .option('--segment <column>', 'show each of its values, where the certificate is for all')
+  .option('--verdicts <file>', 'what was decided: CSV with time, route, code, propensity, label')
+  .option('--cost-wrong <amount>', 'what a wrong execution costs', positive)
+  .option('--cost-review <amount>', 'what a review costs', positive)
+  .option('--previous <score>', 'from which score on the policy before executed', Number)
+  .option('-o, --out <file>', 'where to write the page')
+  .option('--json', 'print the figures as JSON', false)
+  .action(exitWith((options: ReportOptions) => reportCertificate(options)))
 
 type Explained = {
   readonly event?: string
@@ -257,6 +278,10 @@ function nameHelp(command: Command, name: string): void {
 }
 
 nameHelp(program, 'sluice')
+// Whoever reads only the first lines, as `head` does, has what he wants; files are written all the same.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+})
 try {
   await program.parseAsync()
 } catch (error) {

@@ -63,8 +63,8 @@ test('no file is bound to one machine: no home, no work folder, no registry host
 test('no test is skipped, left alone with the others skipped, retried or promised', () => {
   const tests = FILES.filter((path) => path.endsWith('.test.ts') && path !== 'test/tidy.test.ts')
   expect(tests.length).toBeGreaterThan(10)
-  // Without a browser the page is not looked at, which that file says aloud; where CI is set it always is.
-  const always = tests.filter((path) => path !== 'test/telemetry/trace-page.test.ts')
+  // Without a browser the pages are not looked at, which those files say aloud; where CI is set it always is.
+  const always = tests.filter((path) => !/^test\/(report\/report|telemetry\/trace)-page\.test\.ts$/.test(path))
   expect(found(always, /\b(test|it|describe|suite)(\.\w+)*\.(only|skip|skipIf|runIf|todo|fails)\b/)).toEqual([])
   expect(found(tests, /\bretry:\s*[1-9]|\bcontext\.skip\(|\bctx\.skip\(/)).toEqual([])
   expect(found(['vitest.config.ts'], /\bretry\b|passWithNoTests/)).toEqual([])

@@ -4,6 +4,9 @@ import type { Refusal } from './refusal.ts'
 /** At most `risk` errors, in a promise that may fail with a chance of at most `delta`; both between 0 and 1. */
 export type Demand = { readonly risk: number; readonly delta: number; readonly budget: Budget }
 
+/** 1 − 0.95 is 0.050000000000000044: what people write must decide, not how it is stored. */
+export const deltaOf = (assurance: number): number => Number((1 - assurance).toPrecision(12))
+
 /** One threshold and what the labels say about executing from it upwards. */
 export type Tested = {
   readonly threshold: number

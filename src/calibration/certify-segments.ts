@@ -16,6 +16,15 @@ export type UnlabelledRows = { readonly scores: Float64Array; readonly segments:
 
 export type SegmentCertification = Certification & { readonly segment: string }
 
+/** The rows that one certification rests on: those of a segment, or all where it is null; of each cluster one at random. */
+export type Part = {
+  readonly segment: string | null
+  readonly sample: Sample
+  readonly segments: readonly string[] | null
+  /** Unlabelled. */
+  readonly scores: Float64Array
+}
+
 /**
  * One certification over all rows, which holds for their mix only, and one for each segment of the labelled or unlabelled
  * rows, in alphabetical order, which does not. `jointly` shares delta among the segments, so that all their promises hold at
@@ -27,25 +36,40 @@ export function certifySegments(
   demand: Demand & { readonly jointly: boolean },
   random: Random,
 ): { readonly whole: Certification; readonly segments: readonly SegmentCertification[] } {
-  const names = [...new Set([...(labelled.segments ?? []), ...(unlabelled.segments ?? [])])].sort()
-  const delta = demand.jointly ? demand.delta / Math.max(1, names.length) : demand.delta
-  const whole = certifyPart(labelled, unlabelled, null, demand, random)
-  const segments = names.map((segment) => ({
-    segment,
-    ...certifyPart(labelled, unlabelled, segment, { ...demand, delta }, random),
-  }))
-  return { whole, segments }
+  const { whole, segments } = partsOf(labelled, unlabelled, random)
+  const delta = deltaEach(demand, segments.length)
+  return {
+    whole: certifyPart(whole, demand),
+    segments: segments.map((part) => ({ segment: part.segment, ...certifyPart(part, { ...demand, delta }) })),
+  }
 }
 
-function certifyPart(
+/** What each of so many segments may fail with. */
+export const deltaEach = (demand: Demand & { readonly jointly: boolean }, segments: number): number =>
+  demand.jointly ? demand.delta / Math.max(1, segments) : demand.delta
+
+export const certifyPart = ({ sample, scores }: Part, demand: Demand): Certification =>
+  certify(poolOf(sample), scores, demand)
+
+/** All rows as one part, and each segment, in alphabetical order. */
+export function partsOf(
+  labelled: LabelledRows,
+  unlabelled: UnlabelledRows,
+  random: Random,
+): { readonly whole: Part; readonly segments: readonly (Part & { readonly segment: string })[] } {
+  const names = [...new Set([...(labelled.segments ?? []), ...(unlabelled.segments ?? [])])].sort()
+  const whole = { segment: null, ...partOf(labelled, unlabelled, null, random) }
+  return { whole, segments: names.map((segment) => ({ segment, ...partOf(labelled, unlabelled, segment, random) })) }
+}
+
+function partOf(
   labelled: LabelledRows,
   unlabelled: UnlabelledRows,
   segment: string | null,
-  demand: Demand,
   random: Random,
-): Certification {
+): Omit<Part, 'segment'> {
   const inSegment = placesOf(labelled.segments, segment, labelled.sample.scores.length)
-  const { clusters } = labelled
+  const { clusters, segments } = labelled
   const rows =
     clusters === null
       ? inSegment
@@ -54,8 +78,11 @@ function certifyPart(
           random,
         ).map((place) => at(inSegment, place))
   const places = placesOf(unlabelled.segments, segment, unlabelled.scores.length)
-  const scores = Float64Array.from(places, (row) => at(unlabelled.scores, row))
-  return certify(poolOf(rowsAt(labelled.sample, rows)), scores, demand)
+  return {
+    sample: rowsAt(labelled.sample, rows),
+    segments: segments === null ? null : Array.from(rows, (row) => segments[row] ?? ''),
+    scores: Float64Array.from(places, (row) => at(unlabelled.scores, row)),
+  }
 }
 
 /** The rows of one segment; all of them when no segment is asked for. */

@@ -21,7 +21,7 @@ export function certify(labelled: Pooled, unlabelled: Column, demand: Demand): C
     labelledExecuted: found?.executed ?? 0,
     labelledErrors: found?.errors ?? 0,
     upperBound: found === null ? null : boundOf(found, labelled.rows, demand),
-    coverage: found === null ? 0 : shareFrom(unlabelled, found.threshold),
+    coverage: found === null ? 0 : coverageFrom(unlabelled, found.threshold),
     grid: { size: grid.thresholds.length, hash: grid.hash },
     tests,
     refusal: found === null ? refusalOf(tests, labelled, demand) : null,
@@ -78,7 +78,8 @@ function testEvents(counts: readonly Count[], rows: number, { risk, delta }: Dem
 const boundOf = ({ executed, errors }: Count, rows: number, { budget, delta }: Demand): number =>
   upperBound(errors, budget === 'per-event' ? rows : executed, delta)
 
-function shareFrom(scores: Column, threshold: number): number {
+/** The share of scores at or above the threshold. */
+export function coverageFrom(scores: Column, threshold: number): number {
   let executed = 0
   for (let row = 0; row < scores.length; row++) if (at(scores, row) >= threshold) executed++
   return executed / scores.length

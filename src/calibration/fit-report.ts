@@ -91,7 +91,7 @@ function oneClass({ rows, rightRows }: Pooled): Refusal {
   return { code: 'labels.one_class', detail, labelsNeeded: null }
 }
 
-function measuresOf(pooled: Pooled): Measures {
+export function measuresOf(pooled: Pooled): Measures {
   const { brier } = brierParts(pooled)
   const said = pooled.scores.reduce((sum, score, group) => sum + score * at(pooled.counts, group), 0) / pooled.rows
   return {

@@ -1,5 +1,9 @@
+import { readFile } from 'node:fs/promises'
+import { parse } from 'yaml'
+import { z } from 'zod'
 import type { Certification } from '../calibration/certification.ts'
-import { certificateId } from '../policy/certificate-file.ts'
+import { certificateId, loadCertificates } from '../policy/certificate-file.ts'
+import { formatProblem } from '../policy/problem.ts'
 import type { CertificationReport } from './certify.ts'
 import type { ModelVersion } from './model-version.ts'
 
@@ -89,4 +93,35 @@ function certificateOf(part: Part, report: CertificationReport, binding: Binding
     promise,
   }
   return { id: certificateId(content), ...content }
+}
+
+// ---- reading one back -------------------------------------------------------------------------------------------
+
+const column = z.string().nullable()
+const madeSchema = z.object({
+  labelled: z.string(),
+  unlabelled: z.string(),
+  columns: z.object({ score: z.string(), label: z.string(), segment: column, cluster: column, time: column }),
+  labelMeans: z.enum(['right', 'error']),
+  jointly: z.boolean(),
+  seed: z.int(),
+})
+
+/** The certificate of this id, or of the only id that begins so; or why there is none, line by line. */
+export async function findCertificate(file: string, id: string): Promise<Certificate | readonly string[]> {
+  const text = await readFile(file, 'utf8').catch(() => null)
+  if (text === null)
+    return [`${file}: it cannot be read; \`sluice certify -o\` writes certificates, --certificates says where`]
+  const loaded = loadCertificates(text, file)
+  if (loaded.kind === 'problems') return loaded.problems.map(formatProblem)
+  // The loader has looked at every field, and at the id that it is the digest of them all.
+  const { certificates } = parse(text) as { certificates: readonly Certificate[] }
+  const found = certificates.filter((it) => id !== '' && it.id.startsWith(id))
+  const [only] = found
+  const ids = (of: readonly Certificate[]): string => of.map((it) => it.id).join(', ')
+  if (only === undefined) return [`${file}: it has no certificate \`${id}\`; it has ${ids(certificates)}`]
+  if (found.length > 1) return [`${file}: ${found.length} certificates begin with \`${id}\`: ${ids(found)}`]
+  return madeSchema.safeParse(only.made).success
+    ? only
+    : [`${file}: certificate ${only.id} does not say what it was made from; certify anew with this release`]
 }

@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises'
-import type { Certification } from '../calibration/certification.ts'
+import { deltaOf, type Certification } from '../calibration/certification.ts'
 import { certifySegments, type SegmentCertification } from '../calibration/certify-segments.ts'
 import { promiseOf } from '../calibration/promise.ts'
 import { seededRandom } from '../calibration/random.ts'
@@ -119,8 +119,7 @@ function reportOf(
     dirtyRefusal(labelled.withoutScore, labelled.rows, 'labelled') ??
     dirtyRefusal(unlabelled.withoutScore, unlabelled.rows, 'unlabelled')
   if (dirty !== null) return dirty
-  // 1 − 0.95 is 0.050000000000000044: what people write must decide, not how it is stored.
-  const delta = Number((1 - assurance).toPrecision(12))
+  const delta = deltaOf(assurance)
   const demand = { risk, delta, budget }
   const { whole, segments } = certifySegments(
     labelled.data,

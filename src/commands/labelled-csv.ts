@@ -47,10 +47,10 @@ export async function loadLabelled(file: string, columns: Columns): Promise<Load
   return { kind: 'rows', data, ...readOf(table, usable.length, times) }
 }
 
-/** The scores of a CSV file that need no label. */
+/** The scores of a CSV file that need no label. It may lack the column of times. */
 export async function loadUnlabelled(
   file: string,
-  columns: Pick<Columns, 'score' | 'segment'>,
+  columns: Pick<Columns, 'score' | 'segment'> & { readonly time?: string | null },
 ): Promise<LoadedUnlabelled | Problems> {
   const loaded = await loadColumns(file, [columns.score, columns.segment])
   if (loaded.kind === 'problems') return loaded
@@ -63,7 +63,8 @@ export async function loadUnlabelled(
     scores: Float64Array.from(usable, (row) => scores.numbers[row] ?? Number.NaN),
     segments: picked(segments, usable),
   }
-  return { kind: 'rows', data, ...readOf(table, usable.length, null) }
+  const times = columns.time === undefined || columns.time === null ? null : (table.columns.get(columns.time) ?? null)
+  return { kind: 'rows', data, ...readOf(table, usable.length, times) }
 }
 
 type Values = readonly (readonly string[] | null)[]

@@ -1,29 +1,8 @@
-import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
-import { chromium } from 'playwright-core'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openTraceServer } from '../../deploy/local/traces/server.ts'
 import type { TraceServer } from '../../deploy/local/traces/server.ts'
-
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
-
-const isExecutable = (path: string): boolean => {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** A browser of the system; playwright-core brings none. */
-const browserPath = (process.env['PATH'] ?? '')
-  .split(delimiter)
-  .flatMap((folder) => NAMES.map((name) => join(folder, name)))
-  .find(isExecutable)
-
-if (browserPath === undefined) console.warn('the trace page is NOT checked: install Chromium to have it checked')
+import { hasBrowser, openBrowser } from '../browser.ts'
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c'
 
@@ -70,7 +49,7 @@ const BODY = {
   ],
 }
 
-describe.runIf(browserPath !== undefined || process.env['CI'] !== undefined)('the trace page in a browser', () => {
+describe.runIf(hasBrowser)('the trace page in a browser', () => {
   let server: TraceServer
   let browser: Browser
   let page: Page
@@ -80,7 +59,7 @@ describe.runIf(browserPath !== undefined || process.env['CI'] !== undefined)('th
     server = await openTraceServer({ host: '127.0.0.1', port: 0, maxTraces: 10 })
     const headers = { 'content-type': 'application/json' }
     await fetch(`${server.url}/v1/traces`, { method: 'POST', headers, body: JSON.stringify(BODY) })
-    browser = await chromium.launch({ executablePath: browserPath ?? 'chromium', args: ['--no-sandbox'] })
+    browser = await openBrowser()
     page = await browser.newPage()
     page.on('console', (message) => void (message.type() === 'error' && complaints.push(message.text())))
     page.on('pageerror', (error) => complaints.push(error.message))
