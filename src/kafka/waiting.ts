@@ -11,11 +11,12 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
 
 /** What `work` gives, or the signal's reason at once; the work itself goes on unheard. */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  // Before anything is thrown: a failure that nobody hears would end the process.
+  work.catch(() => undefined)
   signal.throwIfAborted()
   const { promise: aborted, reject } = Promise.withResolvers<never>()
   const stop = (): void => reject(signal.reason)
   signal.addEventListener('abort', stop, { once: true })
-  work.catch(() => undefined)
   try {
     return await Promise.race([work, aborted])
   } finally {
