@@ -12,7 +12,26 @@ export type ConnectionConfig = {
   /** After a call without an answer, how long until it is tried again whether there is one, milliseconds. */
   readonly probeMs: number
   readonly library: Library
+  /** Makes the client; ioredis' unless given. */
+  readonly createClient?: CreateClient
 }
+
+/** What is used of ioredis. */
+export type RedisClient = Pick<Redis, 'connect' | 'disconnect'> & {
+  readonly status: string
+  readonly on: (event: 'error' | 'ready' | 'close', listener: (argument: unknown) => void) => unknown
+  readonly fcall: (name: string, keys: number, key: string, ...args: (string | Buffer)[]) => Promise<unknown>
+  readonly function: (command: 'LOAD', replace: 'REPLACE', code: string) => Promise<unknown>
+  readonly info: () => Promise<string>
+}
+
+/** `commandTimeout` in milliseconds; `retryStrategy` gives the wait before the n-th attempt to connect again. */
+export type ClientOptions = {
+  readonly commandTimeout: number
+  readonly retryStrategy: (times: number) => number
+}
+
+export type CreateClient = (url: string, options: ClientOptions) => RedisClient
 
 export type Answer =
   | { readonly kind: 'answered'; readonly reply: unknown }
@@ -31,7 +50,7 @@ const REFUSE_MAX_MS = 800
  */
 export class Connection {
   readonly #config: ConnectionConfig
-  readonly #redis: Redis
+  readonly #redis: RedisClient
   readonly #stateKey: string
   readonly #address: string
   #state: 'serving' | 'refusing' | 'closed' = 'refusing'
@@ -48,17 +67,9 @@ export class Connection {
     this.#config = config
     this.#stateKey = `{${config.deployment}}:state`
     this.#address = new URL(config.url).host
-    this.#redis = new Redis(config.url, {
-      lazyConnect: true,
-      enableOfflineQueue: false,
-      enableReadyCheck: false,
-      maxRetriesPerRequest: 0,
-      autoResendUnfulfilledCommands: false,
+    const create = config.createClient ?? ioredis
+    this.#redis = create(config.url, {
       commandTimeout: config.deadlineMs,
-      connectTimeout: STUCK_MS,
-      disconnectTimeout: 100,
-      disableClientInfo: true,
-      connectionName: 'sluice',
       retryStrategy: (times) => Math.min(25 * 2 ** Math.min(times, 5), RECONNECT_MAX_MS),
     })
     this.#redis.on('error', (error: unknown) => (this.#lastError = bare(error)))
@@ -203,6 +214,20 @@ export class Connection {
     return { kind: 'unavailable', fault: this.fault() }
   }
 }
+
+const ioredis: CreateClient = (url, options) =>
+  new Redis(url, {
+    ...options,
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    enableReadyCheck: false,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    connectTimeout: STUCK_MS,
+    disconnectTimeout: 100,
+    disableClientInfo: true,
+    connectionName: 'sluice',
+  })
 
 /** The error without the command it holds, since its arguments are passwords and people's data. */
 function bare(error: unknown): Error {

@@ -1,5 +1,6 @@
 import type { Fault } from '../processor/fault.ts'
 import { Connection } from './connection.ts'
+import type { CreateClient } from './connection.ts'
 import { RedisContextStore } from './context-store.ts'
 import { readLibrary } from './library.ts'
 import type { Library } from './library.ts'
@@ -25,6 +26,8 @@ export type RedisConfig = {
   readonly backlogEvents?: number
   /** The function library; this release's unless given. */
   readonly library?: Library
+  /** Makes the client; ioredis' unless given. */
+  readonly createClient?: CreateClient
 }
 
 /** Redis, opened. It may be away: it is then reconnected to in the background, and everything is `unavailable` until. */
@@ -57,7 +60,15 @@ export async function openRedis(config: RedisConfig): Promise<RedisState> {
   }
   const { url, deployment, topic, group, deadlineMs = 250, probeMs = 200, backlogEvents = 200_000 } = config
   const library = config.library ?? readLibrary()
-  const connection = new Connection({ url, deployment, deadlineMs, probeMs, library })
+  const { createClient } = config
+  const connection = new Connection({
+    url,
+    deployment,
+    deadlineMs,
+    probeMs,
+    library,
+    ...(createClient !== undefined && { createClient }),
+  })
   const store = new RedisStateStore({ topic, group, deployment, deadlineMs, backlogEvents }, connection)
   await connection.open()
   return {

@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { DEFAULT_STEPS, planOf } from './plan.ts'
+import type { Plan } from './plan.ts'
+import { Pool } from './pool.ts'
+import { report } from './report.ts'
+
+/** The slice of the simulation that every `npm test` runs; `npm run simulate` runs as many seeds as are asked for. */
+
+let pool: Pool
+beforeAll(() => void (pool = new Pool(2)))
+afterAll(() => pool[Symbol.asyncDispose]())
+
+const runPlan = async (plan: Plan) =>
+  (await pool.run({ kind: 'plan', plan, mutant: null, shrinks: false })).shrunk.result
+
+describe('a simulated world', () => {
+  test('is the same for the same seed, in one process and in another', async () => {
+    const plans = [3, 11, 12, 20].map((seed) => planOf(seed, DEFAULT_STEPS))
+    // Each plan twice at the same time, so that both processes have it, and then once more.
+    const results = await Promise.all([...plans, ...plans].map(runPlan))
+    const hashes = results.map(({ hash }) => hash)
+    expect(hashes.slice(4)).toEqual(hashes.slice(0, 4))
+    expect(new Set(hashes).size).toBe(4)
+    expect((await runPlan(plans[0]!)).hash).toBe(hashes[0])
+    expect(results.every(({ verdicts }) => verdicts > 0)).toBe(true)
+  }, 120_000)
+
+  test('keeps what is promised, whatever goes wrong', async () => {
+    const runs = [1, 31].map((from) => pool.run({ kind: 'seeds', from, count: 30, steps: DEFAULT_STEPS }))
+    const done = await Promise.all(runs)
+    const failed = done.flatMap((it) => it.failed).map(({ plan, result }) => [plan.seed, result.failure])
+    expect(failed).toEqual([])
+    const [a, b] = done.map(({ tally }) => tally)
+    expect(a!.verdicts + b!.verdicts).toBeGreaterThan(500)
+    expect(Math.min(a!.discards, a!.degraded, a!.deadLetters, b!.discards)).toBeGreaterThan(0)
+  }, 300_000)
+
+  test('keeps it where it once did not', async () => {
+    const histories = JSON.parse(readFileSync(new URL('./regressions.json', import.meta.url), 'utf8')) as readonly {
+      readonly plan: Plan
+    }[]
+    const results = await Promise.all(
+      histories.map(({ plan }) => runPlan({ ...plan, deedsMax: plan.deedsMax ?? Infinity })),
+    )
+    expect(results.filter(({ failure }) => failure !== null)).toEqual([])
+  }, 120_000)
+
+  test('tells a planted bug by its seed, step and invariant, with the end of a smaller history', async () => {
+    const name = 'drop a dead letter’s reason'
+    const plan = planOf(28, DEFAULT_STEPS)
+    const { shrunk } = await pool.run({ kind: 'plan', plan, mutant: name, shrinks: true })
+    expect(shrunk.plan.events).toBeLessThan(plan.events)
+    expect(shrunk.plan.faults.length).toBeLessThan(plan.faults.length)
+    const text = report(shrunk)
+    expect(text).toMatch(
+      new RegExp(`^seed ${plan.seed} fails at step ${shrunk.result.failure?.step}: a dead letter says why$`, 'm'),
+    )
+    expect(text).toContain('EndTxn')
+    expect(text).toContain(`--seed ${plan.seed} `)
+  }, 120_000)
+})
