@@ -12,6 +12,7 @@ import { reportCertificate, type ReportOptions } from './commands/report.ts'
 import { run } from './commands/run.ts'
 import { setup } from './commands/setup.ts'
 import { policyCheck } from './commands/policy-check.ts'
+import { showThresholds, type ThresholdsOptions } from './commands/thresholds.ts'
 import { BUDGETS } from './decision/certificate.ts'
 import { NoAnswer } from './kafka/errors.ts'
 import { VERSION } from './version.ts'
@@ -76,7 +77,7 @@ program
   .option('--json', 'as JSON', false)
   .action(exitWith((files: string[], options: { json: boolean }) => policyCheck(files, options)))
 
-const labelled = (command: Command): Command =>
+const rows = (command: Command): Command =>
   command
     .requiredOption('--score <column>', 'where the scores stand')
     .requiredOption('--label <column>', 'where 0 or 1 stands')
@@ -85,11 +86,14 @@ const labelled = (command: Command): Command =>
     )
     .option('--segment <column>', 'report each of its values by itself')
     .option('--cluster <column>', 'rows of one value resemble each other: one random row of each counts')
+    .option('--seed <n>', 'the same seed gives the same result', whole, 1)
+    .option('--json', 'print as JSON', false)
+
+const labelled = (command: Command): Command =>
+  rows(command)
     .option('--time <column>', 'times in ISO 8601; the first and the last become the window')
     .option('--score-kind <name>', 'the scoreKind of the events', 'probability')
-    .option('--seed <n>', 'the same seed gives the same result', whole, 1)
     .option('-o, --out <file>', 'where to write it')
-    .option('--json', 'print as JSON', false)
 
 labelled(
   program
@@ -136,6 +140,23 @@ program
   .option('-o, --out <file>', 'where to write the page')
   .option('--json', 'print the figures as JSON', false)
   .action(exitWith((options: ReportOptions) => reportCertificate(options)))
+rows(
+  program
+    .command('thresholds')
+    .description(
+      'show what each threshold would execute, err, cost and leave to reviewers, and what more labels would buy',
+    )
+    .requiredOption('--labelled <file>', 'rows with labels')
+    .requiredOption('--unlabelled <file>', 'rows seen before those, whose scores lay out the thresholds')
+    .option('--policy <file>', 'take the demand and the costs from this policy’s')
+    .option('--action <name>', 'action of this name')
+    .option('--risk <share>', 'the largest share of errors, e.g. 0.01', inside)
+    .option('--assurance <share>', 'how sure the promise is; 0.95 if nobody says', inside)
+    .addOption(new Option('--budget <kind>', 'what errors are counted against').choices(BUDGETS))
+    .option('--wrong-execution <cost>', 'of executing what is wrong', Number)
+    .option('--wrong-reject <cost>', 'of rejecting what is right', Number)
+    .option('--review <cost>', 'of a look', Number),
+).action(exitWith((options: ThresholdsOptions) => showThresholds(options)))
 
 type Explained = {
   readonly event?: string

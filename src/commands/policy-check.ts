@@ -1,5 +1,6 @@
 import type { Calibration } from '../decision/calibration.ts'
 import type { Certificates } from '../decision/certificate.ts'
+import type { Costs } from '../decision/costs.ts'
 import type { ActionRule, CertificateDemand, Policy } from '../decision/policy.ts'
 import { loadCalibration, type LoadedCalibration } from '../policy/calibration-file.ts'
 import { certificateInWords, loadCertificates, type LoadedCertificates } from '../policy/certificate-file.ts'
@@ -91,11 +92,14 @@ function actionInWords({ undo, confidence, costs, stateless }: ActionRule): stri
     execute === null && certified === null ? 'never executed without a person' : null,
     reject === null ? null : `rejected below ${reject}`,
     calibrated === 'required' ? 'calibrated scores only' : null,
-    costs === null ? null : `a look at ${costs.review} weighed against mistakes`,
+    costs === null ? null : costsInWords(costs),
     stateless ? 'also while state is away' : null,
   ]
   return parts.filter((part) => part !== null).join(', ')
 }
+
+const costsInWords = ({ written, wrongReject, review }: Costs): string =>
+  `a look at ${review} weighed against ${written} for a wrong execution and ${wrongReject} for a wrong rejection`
 
 const demandInWords = ({ risk, assurance, budget, segment }: CertificateDemand): string =>
   `executed with a certificate of risk ${risk} at ${assurance}` +

@@ -11,6 +11,8 @@ export type AmountResult =
  */
 export type Costs = {
   readonly wrongExecution: (event: ModelOutput) => AmountResult
+  /** `wrongExecution` as the author wrote it: an amount, or an expression over the event. */
+  readonly written: number | string
   readonly wrongReject: number
   readonly review: number
 }
@@ -42,8 +44,14 @@ export function weigh(costs: Costs | null, event: ModelOutput): Weighed {
     return { kind: 'failed', why: `it is ${amount}, and must be between 0 and ${AMOUNT_MAX}` }
   }
   const amounts = { wrongExecution: amount, wrongReject, review }
-  return { kind: 'weighed', amounts, execute: executeFrom(amounts), reject: rejectUpTo(amounts) }
+  return { kind: 'weighed', amounts, ...edgesOf(amounts) }
 }
+
+/** On the probability of being right. */
+export const edgesOf = (amounts: Amounts): { readonly execute: number; readonly reject: number } => ({
+  execute: executeFrom(amounts),
+  reject: rejectUpTo(amounts),
+})
 
 /**
  * With the probability p of being right, executing costs (1 − p) · wrongExecution on average, rejecting p · wrongReject, a

@@ -16,23 +16,24 @@ export const costs: Reader<Costs> = (source, value) => {
   const fields = Fields.of(source, value, ['wrongExecution', 'wrongReject', 'review'])
   if (fields === undefined) return undefined
   const parts = {
-    wrongExecution: fields.required('wrongExecution', lossOfExecution, `What executing a wrong one costs. ${HINT}`),
+    loss: fields.required('wrongExecution', lossOfExecution, `What executing a wrong one costs. ${HINT}`),
     wrongReject: fields.required('wrongReject', amountAboveZero, `What rejecting a right one costs. ${HINT}`),
     review: fields.required('review', amount, `What a person's look costs. ${HINT}`),
   }
-  return isWhole(parts) ? parts : undefined
+  return isWhole(parts) ? { ...parts.loss, wrongReject: parts.wrongReject, review: parts.review } : undefined
 }
 
 /** A number, or a CEL expression over the event. */
-const lossOfExecution: Reader<Costs['wrongExecution']> = (source, value) => {
+const lossOfExecution: Reader<Pick<Costs, 'wrongExecution' | 'written'>> = (source, value) => {
   if (!isScalar(value.node) || typeof value.node.value !== 'string') {
     const constant = amount(source, value)
-    return constant === undefined ? undefined : () => ({ kind: 'value', amount: constant })
+    if (constant === undefined) return undefined
+    return { written: constant, wrongExecution: () => ({ kind: 'value', amount: constant }) }
   }
   const written = expression(source, value)
   if (written === undefined) return undefined
   const compiled = compileAmount(SETTING, written)
-  if (compiled.kind === 'amount') return overEvent(compiled)
+  if (compiled.kind === 'amount') return { written, wrongExecution: overEvent(compiled) }
   const { type, range } = value.node
   const offsets = scalarOffsets(source.text, range?.[0] ?? 0, type ?? 'PLAIN', written)
   for (const { offset, message, hint } of compiled.problems) source.report(offsets[offset] ?? 0, message, hint)

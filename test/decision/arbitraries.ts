@@ -105,7 +105,7 @@ const band = nullOr(unit)
 const amount = fc.oneof(fc.constantFrom(0, 1, 4, 15, 200, Number.NaN, -1, Infinity), fc.double({ min: 0, max: 1e6 }))
 const anyCosts: fc.Arbitrary<Costs> = fc
   .record({ loss: amount, wrongReject: fc.constantFrom(1, 15, 200), review: fc.constantFrom(0, 4, 50) })
-  .map(({ loss, ...it }) => ({ ...it, wrongExecution: () => ({ kind: 'value', amount: loss }) }))
+  .map(({ loss, ...it }) => ({ ...it, written: loss, wrongExecution: () => ({ kind: 'value', amount: loss }) }))
 const policies: fc.Arbitrary<Policy> = fc
   .record({
     undo: mostly<Undo>('reversible', fc.constant('irreversible')),

@@ -120,6 +120,7 @@ export const sampleDemand = (change: Partial<CertificateDemand> = {}): Certifica
 /** A wrong execution costs 200, a wrong rejection 15, a look 4: executed from 0.98, rejected up to 0.2666…. */
 export const sampleCosts = (change: Partial<Costs> = {}): Costs => ({
   wrongExecution: () => ({ kind: 'value', amount: 200 }),
+  written: 200,
   wrongReject: 15,
   review: 4,
   ...change,
