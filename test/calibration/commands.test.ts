@@ -346,3 +346,57 @@ describe('sluice certify', () => {
     expect(out).toContain('Both files are the same')
   })
 })
+
+/** What is wrong with a file is said the same way whichever command reads it. */
+describe('a file that is not as it must be', () => {
+  test.each<[string, string | null, number, string]>([
+    ['missing', null, 2, 'bad.csv: there is no such file'],
+    ['empty', '', 2, 'bad.csv: the file is empty; a line of column names comes first'],
+    ['without the column', 'score,truth\n0.5,1\n', 2, 'bad.csv: it has no column `label`; known are `score`, `truth`'],
+    ['with two columns of one name', 'label,score,score\n1,0.5,0.5\n', 2, 'bad.csv:1: two columns are named `score`'],
+    ['with text in numbers', 'label,score\n1,0.5\n1,sure\n', 2, 'bad.csv:3: score is `sure`, which is no number'],
+    ['with labels other than 0 and 1', 'label,score\n2,0.5\n', 2, 'bad.csv:2: label is `2`, but a label is 0 or 1'],
+    ['with a row too long', 'label,score\n1,0.5,7\n', 2, 'bad.csv:2: 3 fields, but 2 columns'],
+    ['with semicolons', 'label;score\n1;0,5\n', 2, 'bad.csv:1: columns are parted by semicolons; save it with commas'],
+  ])('%s: one clear line, exit code 2', async (_, text, code, out) => {
+    await rm(path('bad.csv'), { force: true })
+    if (text !== null) await writeFile(path('bad.csv'), text)
+    expect(await calibrated({ csv: path('bad.csv') })).toEqual({ code, out })
+    expect(await certified({ labelled: path('bad.csv') })).toEqual({ code, out })
+    expect(await certified({ labelled: path('bad.csv'), json: true })).toEqual({ code, out })
+  })
+
+  test('without a row is refused, not failed on', async () => {
+    await writeFile(path('bad.csv'), 'label,score\n')
+    expect(await calibrated({ csv: path('bad.csv') })).toEqual({
+      code: 1,
+      out: 'bad.csv: no map: 0 independent rows with a score, 200 needed (labels.too_few)',
+    })
+    const labelled = await certified({ labelled: path('bad.csv') })
+    expect(labelled.code).toBe(1)
+    expect(labelled.out).toContain('not certifiable at 1 %: 0 labels above any threshold, 299 needed without an error')
+    const unlabelled = await certified({ unlabelled: path('bad.csv') })
+    expect(unlabelled.code).toBe(1)
+    expect(unlabelled.out).toContain('there is no unlabelled score to lay out thresholds with (scores.missing)')
+  })
+
+  test('with errors only is refused a map and a certificate', async () => {
+    const wrong = Array.from({ length: 400 }, (_, row) => `0,${row / 400}`)
+    await writeFile(path('bad.csv'), `${['label,score', ...wrong].join('\n')}\n`)
+    expect((await calibrated({ csv: path('bad.csv') })).out).toContain('all 400 labels say error')
+    const refused = await certified({ labelled: path('bad.csv'), json: true })
+    expect(refused.code).toBe(1)
+    expect(JSON.parse(refused.out)).toMatchObject({ threshold: null, refusal: { code: 'labels.too_few' } })
+  })
+
+  test('but a byte order mark, Windows line ends and quotes are no fault', async () => {
+    const plain = await readFile(path('even.csv'), 'utf8')
+    const [head = '', ...lines] = plain.trimEnd().split('\n')
+    const quoted = lines.map((line) => line.replaceAll(/[^,]+/g, '"$&"'))
+    await writeFile(path('bad.csv'), `\uFEFF${[head, ...quoted].join('\r\n')}\r\n`)
+    const figures = ({ out }: Ran) => ({ ...JSON.parse(out), dataDigest: null })
+    expect(figures(await certified({ labelled: path('bad.csv'), json: true }))).toEqual(
+      figures(await certified({ json: true })),
+    )
+  })
+})

@@ -237,7 +237,7 @@ describe('sluice report', () => {
     expect([stdout, stderr]).toEqual(['{\n', ''])
     const { status } = spawnSync('sh', ['-c', 'cmp piped.html a.html'], { cwd: folder })
     expect(status).toBe(0)
-  })
+  }, 120_000)
 
   test('a mistyped option ends with 2, a refusal with 1', () => {
     const cli = new URL('../../src/cli.ts', import.meta.url).pathname
@@ -256,5 +256,5 @@ describe('sluice report', () => {
     ]
     expect(codeOf('certify', ...files, '--risk', '5')).toBe(2)
     expect(codeOf('certify', ...files, '--risk', '0.01')).toBe(1)
-  })
+  }, 120_000)
 })
