@@ -1,5 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { StackKind } from '../deploy/local/stack.ts'
+import { audit } from './commands/audit.ts'
+import type { AuditCommandOptions } from './commands/audit.ts'
 import { calibrateScores, type CalibrateOptions } from './commands/calibrate.ts'
 import { certifyThreshold, type CertifyOptions } from './commands/certify.ts'
 import { showConfig } from './commands/config.ts'
@@ -157,6 +159,13 @@ rows(
     .option('--wrong-reject <cost>', 'of rejecting what is right', Number)
     .option('--review <cost>', 'of a look', Number),
 ).action(exitWith((options: ThresholdsOptions) => showThresholds(options)))
+
+program
+  .command('audit')
+  .description('read input and answers anew: has every event exactly one true answer?')
+  .option('--follow', 'go on until SIGTERM, with GET /audit and metrics', false)
+  .option('--json', 'print as JSON', false)
+  .action(exitWith((options: AuditCommandOptions) => audit(file(), options)))
 
 type Explained = {
   readonly event?: string

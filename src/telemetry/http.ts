@@ -18,6 +18,8 @@ export type HttpOptions = {
   readonly started: () => boolean
   /** Prometheus' text. */
   readonly metrics: () => Promise<string>
+  /** What an audit says by now; there is no such page if not given. */
+  readonly audit?: () => object
 }
 
 export type HttpServer = { readonly url: string; readonly close: () => Promise<void> }
@@ -28,6 +30,8 @@ const PATHS = `/livez     the process answers
 /metrics   Prometheus text
 `
 
+const AUDIT_PATH = '/audit     up to where the audit is sure, and what it found\n'
+
 /** Rejects with AddressRefused when the address cannot be bound. */
 export async function openHttp(options: HttpOptions): Promise<HttpServer> {
   const app = pagesOf(options)
@@ -37,7 +41,7 @@ export async function openHttp(options: HttpOptions): Promise<HttpServer> {
   return { url: `http://${urlHost(options.host)}:${port}`, close: () => closeServer(server) }
 }
 
-function pagesOf({ parts, started, metrics }: HttpOptions): Hono {
+function pagesOf({ parts, started, metrics, audit }: HttpOptions): Hono {
   const app = new Hono()
   app.get('/livez', (c) => c.text('ok\n'))
   app.get('/startupz', (c) => (started() ? c.text('ok\n') : c.text('starting\n', 503)))
@@ -48,7 +52,8 @@ function pagesOf({ parts, started, metrics }: HttpOptions): Hono {
     return c.json({ ready, parts: shown }, ready ? 200 : 503)
   })
   app.get('/metrics', async (c) => c.body(await metrics(), 200, { 'content-type': PROMETHEUS_TEXT }))
-  app.notFound((c) => c.text(`nothing here; these answer:\n${PATHS}`, 404))
+  if (audit !== undefined) app.get('/audit', (c) => c.json(audit()))
+  app.notFound((c) => c.text(`nothing here; these answer:\n${PATHS}${audit === undefined ? '' : AUDIT_PATH}`, 404))
   app.onError((_error, c) => c.text('this page failed; the log of the process may say more\n', 500))
   return app
 }
