@@ -1,62 +1,115 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { pick } from '../../src/commands/demo/random.ts'
+import { between, pick } from '../../src/commands/demo/random.ts'
 import type { Random } from '../../src/commands/demo/random.ts'
 import type { ModelOutput } from '../../src/decision/event.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { count, mutate } from '../avro/mutate.ts'
 import { event } from '../scenarios/support/deployment.ts'
 import type { Deployment } from '../scenarios/support/deployment.ts'
 
 export type KillTraffic = {
+  /** Records that were acknowledged. */
   readonly sent: () => number
-  /** Resolves to the positions of all records that were acknowledged. */
-  readonly stop: () => Promise<readonly string[]>
+  /** Resolves when all that was sent is acknowledged. */
+  readonly stop: () => Promise<void>
 }
 
 /** How often a tick sends, milliseconds. */
 const TICK_MS = 50
+/** No more is sent while so many wait for their acknowledgement, as while a broker is away. */
+const WAITING_MAX = 3000
 
 /** 10 % hostile bytes, 5 % repeated ids, 2 % conflicts, the rest ordinary; the same random numbers give the same. */
 export function startTraffic(deployment: Deployment, perSecond: number, random: Random): KillTraffic {
-  const positions: string[] = []
-  const recent: ModelOutput[] = []
+  const source = new Source(random)
   const stop = new AbortController()
+  const under = new Set<Promise<void>>()
+  let sent = 0
+  let failure: unknown = null
+  const send = (item: Item): void => {
+    const sending: Promise<void> = sendOne(item, deployment, random)
+      .then(() => void sent++)
+      .catch((error: unknown) => void (failure ??= error))
+      .finally(() => under.delete(sending))
+    under.add(sending)
+  }
   const running = (async () => {
     for (let owed = 0; !stop.signal.aborted; owed %= 1) {
       owed += (perSecond * TICK_MS) / 1000
-      const items = Array.from({ length: Math.floor(owed) }, () => nextItem(random, recent))
-      positions.push(...(await Promise.all(items.map((it) => sendOne(it, deployment)))))
+      if (under.size < WAITING_MAX) for (let n = Math.floor(owed); n > 0; n--) send(source.next())
       await delay(TICK_MS)
     }
   })()
   return {
-    sent: () => positions.length,
+    sent: () => sent,
     stop: async () => {
       stop.abort()
       await running
-      return positions
+      await Promise.all(under)
+      if (failure !== null) throw failure
     },
   }
 }
 
-type Item = ModelOutput | Buffer
+/** `hostile`: how to spoil the event's bytes. */
+type Item = { readonly event: ModelOutput; readonly hostile: Spoil | null }
 
-function nextItem(random: Random, recent: ModelOutput[]): Item {
-  const dice = random()
-  if (dice < 0.1) return pick(random, [Buffer.from('garbage'), Buffer.from([0, 0, 0, 0, 99, 1]), Buffer.alloc(0)])
-  const earlier = recent[Math.floor(random() * recent.length)]
-  if (dice < 0.15 && earlier !== undefined) return earlier
-  if (dice < 0.17 && earlier !== undefined) return { ...earlier, confidence: 0.99 }
-  const item = event({
-    confidence: random(),
-    action: pick(random, ['item.flag', 'item.flag', 'item.hide', 'item.sell']),
-  })
-  recent.push(item)
-  if (recent.length > 500) recent.shift()
-  return item
+type Spoil = (bytes: Buffer, random: Random) => Buffer | null
+
+/** Ways to spoil an event's bytes, by name. */
+const SPOILS = {
+  tombstone: () => null,
+  empty: () => Buffer.alloc(0),
+  text: () => Buffer.from('{"id":"not avro","action":"item.flag"}'),
+  noise: (_, random) => Buffer.from(Array.from({ length: Math.floor(random() * 200) }, () => byte(random))),
+  'unknown schema': (bytes, random) => Buffer.concat([Buffer.from([0, 0, 0, 99, byte(random) % 3]), bytes.subarray(5)]),
+  cut: (bytes, random) => bytes.subarray(0, Math.floor(random() * bytes.length)),
+  'trailing bytes': (bytes) => Buffer.concat([bytes, Buffer.from('and more')]),
+  'hostile count': (bytes) => Buffer.concat([bytes.subarray(0, 5), Buffer.from(count(2 ** 40)), bytes.subarray(6)]),
+  mutated: (bytes, random) => Buffer.concat([bytes.subarray(0, 5), mutate(bytes.subarray(5), random)]),
+} as const satisfies Record<string, Spoil>
+
+const byte = (random: Random): number => Math.floor(random() * 256)
+
+const HOSTILE = Object.values(SPOILS) as unknown as readonly [Spoil, ...Spoil[]]
+
+const OWNERS = 200
+const RECENT = 500
+
+class Source {
+  readonly #random: Random
+  readonly #recent: ModelOutput[] = []
+
+  constructor(random: Random) {
+    this.#random = random
+  }
+
+  next(): Item {
+    const random = this.#random
+    const dice = random()
+    if (dice < 0.1) return { event: this.#fresh(), hostile: pick(random, HOSTILE) }
+    const earlier = this.#recent[Math.floor(random() * this.#recent.length)]
+    if (dice < 0.15 && earlier !== undefined) return { event: earlier, hostile: null }
+    if (dice < 0.17 && earlier !== undefined)
+      return { event: { ...earlier, confidence: between(random, 0, 1) }, hostile: null }
+    const fresh = this.#fresh()
+    this.#recent.push(fresh)
+    if (this.#recent.length > RECENT) this.#recent.shift()
+    return { event: fresh, hostile: null }
+  }
+
+  #fresh(): ModelOutput {
+    const random = this.#random
+    const made = event({
+      confidence: random(),
+      action: pick(random, ['item.flag', 'item.flag', 'item.flag', 'item.hide', 'item.sell', 'item.unheard-of']),
+    })
+    return { ...made, subject: { ...made.subject, owner: `owner-${Math.floor(random() * OWNERS)}` } }
+  }
 }
 
-async function sendOne(item: Item, deployment: Deployment): Promise<string> {
-  if (Buffer.isBuffer(item)) return await deployment.put(item, { key: `g-${item.length}` })
-  const [position] = await deployment.send([item])
-  if (position === undefined) throw new Error('an event was sent and its place is not known')
-  return position
+/** Spoiled bytes keep the key of the event they were, so that what is readable still comes after its predecessors. */
+async function sendOne({ event, hostile }: Item, deployment: Deployment, random: Random): Promise<void> {
+  const bytes = await deployment.records.encode('ModelOutput', deployment.topics.input, event)
+  const value = hostile === null ? bytes : hostile(bytes, random)
+  await deployment.put(value, { key: event.subject.owner })
 }

@@ -1,120 +1,155 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import { NO_CALIBRATION } from '../../src/decision/calibration.ts'
 import { NO_CERTIFICATES } from '../../src/decision/certificate.ts'
+import type { Policy } from '../../src/decision/policy.ts'
 import { recompute } from '../../src/decision/recompute.ts'
+import type { Route } from '../../src/decision/route.ts'
 import type { Verdict } from '../../src/decision/verdict.ts'
-import { LogLookup } from '../../src/kafka/lookup.ts'
-import { loadPolicy } from '../../src/policy/load-policy.ts'
 import type { Deployment } from '../scenarios/support/deployment.ts'
-import { readFileSync } from 'node:fs'
+import { headerOf, readByLibrdkafka } from './kcat.ts'
+import type { Shown } from './kcat.ts'
+import { markOf } from './recount.ts'
+import type { Mark } from './recount.ts'
+import { add } from './tally.ts'
 
-export type Verified = {
+/** What librdkafka shows of a deployment; lists are of positions, or what is wrong with them. */
+export type Seen = {
   readonly events: number
-  /** Inputs below the log's end without verdict and dead letter. */
-  readonly lost: number
+  /** Topic's route, or `dead letters`, to its records. */
+  readonly outputs: ReadonlyMap<string, number>
+  /** Inputs without verdict and dead letter. */
+  readonly lost: readonly string[]
   /** Outputs beyond one per input. */
-  readonly doubled: number
-  /** Verdicts that their own record does not give again. */
-  readonly changed: number
-  /** Decided while Redis was away or had lost its state. */
-  readonly degraded: number
-  /** Execute verdicts beyond one per action key, but for actions whose policy accepts a double while state is away. */
-  readonly doubleExecutes: number
-  /** How far counters are from a recount of the verdicts that counted. */
-  readonly drift: number
-  /** Topic to its visible records. */
-  readonly outputs: Readonly<Record<string, number>>
+  readonly doubled: readonly string[]
+  /** Outputs whose bytes are not those of their input, or that their own recorded facts do not give again. */
+  readonly changed: readonly string[]
+  /** Execute verdicts beyond one per action key, but for those whose policy accepts a double while state is away. */
+  readonly executedTwice: readonly string[]
+  readonly executeKeys: ReadonlySet<string>
+  /** Verdicts by the state that they were decided with. */
+  readonly states: ReadonlyMap<Verdict['facts']['state'], number>
+  /** By partition and offset. */
+  readonly marks: readonly Mark[]
 }
 
-const kcat = promisify(execFile)
+type Input = { readonly key: Buffer | null; readonly value: Buffer | null; answers: number }
 
-/** What librdkafka shows of a topic under read_committed: partition, offset and headers of every record. */
-async function visible(brokers: readonly string[], topic: string): Promise<readonly string[]> {
-  const args = ['-C', '-b', brokers.join(','), '-t', topic, '-e', '-q', '-X', 'isolation.level=read_committed']
-  const { stdout } = await kcat('kcat', [...args, '-f', '%p:%o %h\\n'], { maxBuffer: 2 ** 30 })
-  return stdout.split('\n').filter((line) => line !== '')
+const ROUTES = ['execute', 'review', 'reject'] as const satisfies readonly Route[]
+
+/** Reads everything with librdkafka, read_committed, and holds each output against its input and against itself. */
+export async function verify(deployment: Deployment, policy: Policy): Promise<Seen> {
+  const verifier = new Verifier(deployment, policy)
+  return await verifier.verify()
 }
 
-const headerOf = (line: string, name: string): string => new RegExp(`(?:^|[ ,])${name}=([^,]*)`).exec(line)?.[1] ?? ''
+class Verifier {
+  readonly #deployment: Deployment
+  readonly #policy: Policy
+  readonly #inputs = new Map<string, Input>()
+  readonly #outputs = new Map<string, number>()
+  readonly #doubled: string[] = []
+  readonly #changed: string[] = []
+  readonly #executions = new Map<string, number>()
+  readonly #executeKeys = new Set<string>()
+  readonly #states = new Map<Verdict['facts']['state'], number>()
+  readonly #marks: Mark[] = []
 
-const letterPosition = (line: string): string =>
-  ['topic', 'partition', 'offset'].map((part) => headerOf(line, `__connect\\.errors\\.${part}`)).join(':')
+  constructor(deployment: Deployment, policy: Policy) {
+    this.#deployment = deployment
+    this.#policy = policy
+  }
 
-export async function verify(deployment: Deployment, brokers: readonly string[]): Promise<Verified> {
-  const { topics } = deployment
-  const inputs = (await visible(brokers, topics.input)).map((line) => `${topics.input}:${line.split(' ')[0] ?? ''}`)
-  const answered = new Map<string, number>()
-  const outputs: Record<string, number> = {}
-  for (const topic of [topics.execute, topics.review, topics.reject, topics.deadLetters]) {
-    const lines = await visible(brokers, topic)
-    outputs[topic] = lines.length
-    for (const line of lines) {
-      const position = topic === topics.deadLetters ? letterPosition(line) : headerOf(line, 'ce_id')
-      answered.set(position, (answered.get(position) ?? 0) + 1)
+  async verify(): Promise<Seen> {
+    const { topics } = this.#deployment
+    await this.#read(topics.input, ({ partition, offset, key, value }) => {
+      this.#inputs.set(`${topics.input}:${partition}:${offset}`, { key, value, answers: 0 })
+    })
+    await this.#read(topics.deadLetters, (record) => this.#deadLetter(record))
+    for (const route of ROUTES) await this.#verdicts(route)
+    this.#marks.sort((a, b) => a.partition - b.partition || a.offset - b.offset)
+    return {
+      events: this.#inputs.size,
+      outputs: this.#outputs,
+      lost: [...this.#inputs].filter(([, { answers }]) => answers === 0).map(([position]) => position),
+      doubled: this.#doubled,
+      changed: this.#changed,
+      executedTwice: [...this.#executions].filter(([, times]) => times > 1).map(([key]) => key),
+      executeKeys: this.#executeKeys,
+      states: this.#states,
+      marks: this.#marks,
     }
   }
-  const verdicts = await readVerdicts(deployment)
-  return {
-    events: inputs.length,
-    lost: inputs.filter((position) => !answered.has(position)).length,
-    doubled: [...answered.values()].reduce((sum, times) => sum + times - 1, 0),
-    changed: countChanged(verdicts, deployment),
-    degraded: verdicts.filter(({ mode }) => mode === 'degraded').length,
-    doubleExecutes: doubleExecutes(verdicts),
-    drift: drift(verdicts),
-    outputs,
-  }
-}
 
-async function readVerdicts({ connection, topics, records }: Deployment): Promise<readonly Verdict[]> {
-  const lookup = new LogLookup(connection)
-  const verdicts: Verdict[] = []
-  for (const topic of [topics.execute, topics.review, topics.reject]) {
-    for (const record of await lookup.all(topic)) {
-      const read = await records.decode('Verdict', topic, record.value)
-      if (read.kind === 'fault') throw new Error(`a verdict cannot be read: ${read.fault.detail}`)
-      verdicts.push(read.value)
+  #read(topic: string, onRecord: (record: Shown) => void): Promise<void> {
+    return readByLibrdkafka(this.#deployment.connection.brokers, topic, onRecord)
+  }
+
+  #deadLetter({ key, value, headers }: Shown): void {
+    const position = ['topic', 'partition', 'offset']
+      .map((part) => headerOf(headers, `__connect.errors.${part}`))
+      .join(':')
+    add(this.#outputs, 'dead letters')
+    const input = this.#answer(position)
+    if (input !== null && !(sameBytes(key, input.key) && sameBytes(value, input.value)))
+      this.#changed.push(`${position}: the dead letter holds other bytes`)
+  }
+
+  /** Bodies are kept until the topic is read, since a schema may have to be asked for before they can be decoded. */
+  async #verdicts(route: Route): Promise<void> {
+    const topic = this.#deployment.topics[route]
+    const { decode } = this.#deployment.records
+    const pending: Promise<void>[] = []
+    await this.#read(topic, (record) => {
+      const read = decode('Verdict', topic, record.value)
+      if (read instanceof Promise) pending.push(read.then((it) => this.#verdict(it, record, route)))
+      else this.#verdict(read, record, route)
+    })
+    await Promise.all(pending)
+  }
+
+  #verdict(read: Awaited<ReturnType<Deployment['records']['decode']>>, record: Shown, route: Route): void {
+    const position = headerOf(record.headers, 'ce_id')
+    add(this.#outputs, route)
+    const input = this.#answer(position)
+    if (read.kind === 'fault') return void this.#changed.push(`${position}: ${read.fault.detail}`)
+    const verdict = read.value as Verdict
+    const problem = this.#problemOf(verdict, record, position, route, input)
+    if (problem !== null) this.#changed.push(`${position}: ${problem}`)
+    add(this.#states, verdict.facts.state)
+    if (route === 'execute') this.#execution(verdict)
+    this.#marks.push(markOf(verdict, this.#policy))
+  }
+
+  #execution({ actionKey, mode }: Verdict): void {
+    this.#executeKeys.add(actionKey)
+    if (mode === 'normal') add(this.#executions, actionKey)
+  }
+
+  #problemOf(verdict: Verdict, record: Shown, position: string, route: Route, input: Input | null): string | null {
+    const { topic, partition, offset } = verdict.source
+    if (verdict.decisionId !== position || `${topic}:${partition}:${offset}` !== position)
+      return `header, id and source differ: ${verdict.decisionId}, ${topic}:${partition}:${offset}`
+    if (verdict.route !== route) return `a verdict to ${verdict.route} in the topic for ${route}`
+    if (record.partition !== partition) return `it lies in partition ${record.partition}`
+    const body = input?.value?.subarray(WIRE_BYTES)
+    if (body !== undefined && record.value?.subarray(-body.length).equals(body) !== true)
+      return 'it ends with another event than was sent'
+    const { equal, differences } = recompute(verdict, this.#policy, NO_CALIBRATION, NO_CERTIFICATES)
+    return equal ? null : `computed anew it differs in ${differences.join(', ')}`
+  }
+
+  #answer(position: string): Input | null {
+    const input = this.#inputs.get(position)
+    if (input === undefined) {
+      this.#doubled.push(`${position}: an answer to no input`)
+      return null
     }
+    input.answers++
+    if (input.answers > 1) this.#doubled.push(position)
+    return input
   }
-  lookup.close()
-  return verdicts
 }
 
-function countChanged(verdicts: readonly Verdict[], { policyFile }: Deployment): number {
-  const loaded = loadPolicy(readFileSync(policyFile, 'utf8'), policyFile)
-  if (loaded.kind === 'problems') throw new Error('the policy has problems')
-  return verdicts.filter((it) => !recompute(it, loaded.policy, NO_CALIBRATION, NO_CERTIFICATES).equal).length
-}
+/** Magic byte and schema id. */
+const WIRE_BYTES = 5
 
-function doubleExecutes(verdicts: readonly Verdict[]): number {
-  const vouched = verdicts.filter(({ route, mode }) => route === 'execute' && mode === 'normal')
-  return vouched.length - new Set(vouched.map(({ actionKey }) => actionKey)).size
-}
-
-/**
- * Nothing leaves its window during a run, so what counted at a counter must have found 0, 1, 2, … before it. The same
- * number twice was not counted once; a number nobody found was counted without a verdict, as is right only for events
- * decided without state, which are counted when Redis is back. After a loss counters begin anew, so what was decided until
- * they are rebuilt found other numbers.
- */
-function drift(verdicts: readonly Verdict[]): number {
-  const found = new Map<string, number[]>()
-  const vouched = verdicts.filter(({ facts }) => facts.state === 'ok')
-  for (const { limit, key, before, after } of vouched.flatMap(({ facts }) => facts.counters)) {
-    if (after !== before + 1) continue
-    const list = found.get(`${limit} ${key}`)
-    if (list === undefined) found.set(`${limit} ${key}`, [before])
-    else list.push(before)
-  }
-  const lists = [...found.values()]
-  const repeated = lists.reduce((sum, list) => sum + list.length - new Set(list).size, 0)
-  const skipped = lists.reduce(
-    (sum, list) => sum + list.reduce((a, b) => Math.max(a, b), -1) + 1 - new Set(list).size,
-    0,
-  )
-  return repeated + Math.max(0, skipped - LIMITS * verdicts.filter(({ facts }) => facts.state !== 'ok').length)
-}
-
-/** An event of the policy in use is counted by so many limits at the most. */
-const LIMITS = 2
+const sameBytes = (a: Buffer | null, b: Buffer | null): boolean => (a === null || b === null ? a === b : a.equals(b))
