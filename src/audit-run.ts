@@ -17,6 +17,7 @@ import { OffsetGone } from './kafka/reader.ts'
 import type { Slice } from './kafka/reader.ts'
 import type { FetchedRecord } from './kafka/wire/record-reader.ts'
 import type { Rulebook } from './processor/ports.ts'
+import type { HeldCounters } from './redis/counter-reader.ts'
 import { RulebookArchive } from './rulebook-archive.ts'
 
 export type AuditTopics = {
@@ -33,6 +34,8 @@ export type AuditOptions = {
   readonly records: Records
   /** A larger event was not read by whoever decided, bytes. */
   readonly maxEventBytes: number
+  /** What state holds of some counters, null where that cannot be told now; not looked at if not given. */
+  readonly heldCounters?: (names: readonly string[]) => Promise<HeldCounters | null>
   readonly onFinding: (finding: AuditFinding) => void
   /** Something that is tried again. */
   readonly onTrouble: (error: unknown) => void
@@ -44,6 +47,7 @@ const LOOK_MS = 1000
 const APART_MAX = 10_000
 const WAIT_MS = 1000
 const RETRY_MS = 500
+const COUNTERS_AT_ONCE = 500
 
 /** Reads a deployment's topics by a way of its own, and holds the answers against the input. */
 export class AuditRun {
@@ -221,9 +225,16 @@ export class AuditRun {
     while (!this.#stop.signal.aborted) {
       const marks = await this.#marks()
       if (marks !== null) await this.#settle(marks)
+      await this.#holdCounters()
       if (marks !== null && once && [...marks.committed.keys()].every((it) => this.#settled.has(it))) return
       await delay(LOOK_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined)
     }
+  }
+
+  async #holdCounters(): Promise<void> {
+    const names = this.#auditor.countersToHold(COUNTERS_AT_ONCE)
+    const held = await this.#options.heldCounters?.(names)
+    if (held !== undefined && held !== null) this.#auditor.holdCounters(names, held.counters, held.now)
   }
 
   async #marks(): Promise<Marks | null> {

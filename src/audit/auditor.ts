@@ -22,6 +22,8 @@ export type AuditReport = {
 
 /** How many of a partition may wait for their other half. */
 const WAITING_MAX = 20_000
+/** Stands for the partition where a finding is about state. */
+const STATE = -1
 const RECENT_MAX = 200
 
 type Account = {
@@ -114,6 +116,16 @@ export class Auditor {
       if (offset >= ledger.state.sure) break
       inputs.delete(offset)
     }
+  }
+
+  /** Counters to be held against state, at most so many; in turn all of them. */
+  countersToHold(max: number): readonly string[] {
+    return this.#counters.some(max)
+  }
+
+  /** `held`: what state has of those, as of `now` (ms). All that was decided by then need not have been read. */
+  holdCounters(...[names, held, now]: Parameters<CounterLedger['hold']>): void {
+    for (const problem of this.#counters.hold(names, held, now)) this.#found('counter', STATE, 0, 1, problem)
   }
 
   report(): AuditReport {

@@ -4,12 +4,12 @@ export const AUDIT_FINDINGS = {
   doubled: 'an event has more than one verdict or dead letter',
   orphan: 'a verdict or dead letter is about an offset at which no event lies',
   altered: 'a verdict or dead letter is not what its event and its own record give',
-  counter: 'a verdict was decided on a count lower than what the verdicts before it have counted',
+  counter: 'a verdict was decided on, or state holds, a count lower than what the verdicts before have counted',
 } as const satisfies Record<string, string>
 
 export type FindingKind = keyof typeof AUDIT_FINDINGS
 
-/** One thing found wrong with the answers to the offsets from `from` to before `next` of an input partition. */
+/** One thing found wrong with the answers to the offsets from `from` to before `next` of an input partition; −1: with state. */
 export type AuditFinding = {
   readonly kind: FindingKind
   readonly partition: number

@@ -31,6 +31,7 @@ function foundLines({ ok, findings, recent }: AuditReport, input: string): reado
 }
 
 function findingLine({ kind, partition, from, next, detail }: AuditFinding, input: string): string {
+  if (partition < 0) return `  ${kind}: ${detail}`
   const place = `${input}:${partition}:${from}`
   return `  ${kind} ${next === from + 1 ? place : `${place} to ${next - 1}`}: ${detail}`
 }

@@ -6,13 +6,14 @@ import { openRegistry } from '../avro/registry.ts'
 import type { Config } from '../config.ts'
 import { kafkaConnection, registryOptions, serviceConfig } from '../connections.ts'
 import { messageOf } from '../kafka/errors.ts'
+import { CounterReader } from '../redis/counter-reader.ts'
 import { auditMetrics } from '../telemetry/audit-metrics.ts'
 import { openHttp } from '../telemetry/http.ts'
 import type { Part } from '../telemetry/http.ts'
 import { createLogger } from '../telemetry/logs.ts'
 import { auditText } from './audit-text.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { readToolConfig } from './tool-config.ts'
+import { NO_REDIS, readToolConfig } from './tool-config.ts'
 
 export type AuditCommandOptions = { readonly follow: boolean; readonly json: boolean }
 
@@ -74,7 +75,10 @@ async function openRun(
 ): Promise<AuditRun> {
   const registry = await openRegistry(registryOptions(config, onProblem))
   open.defer(() => registry.close())
+  const counters = hasRedis(config) ? new CounterReader(config.REDIS_URL, config.SLUICE_DEPLOYMENT) : null
+  open.defer(() => counters?.close())
   return new AuditRun({
+    ...(counters !== null && { heldCounters: (names) => counters.read(names) }),
     connection: kafkaConnection(config),
     group: config.KAFKA_GROUP_ID,
     topics: {
@@ -89,6 +93,9 @@ async function openRun(
     onTrouble: (error) => onProblem(messageOf(error)),
   })
 }
+
+/** What stands where a tool's configuration names no Redis. */
+const hasRedis = ({ REDIS_URL }: Config): boolean => REDIS_URL !== NO_REDIS
 
 const partOf = ({ ok, findings }: AuditReport): Part =>
   ok

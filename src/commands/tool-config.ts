@@ -6,10 +6,13 @@ import type { SettingName } from '../settings.ts'
 /** Where `npm start` says what it runs; see deploy/local. */
 const STACK_FILE = new URL('../../.sluice/stack.json', import.meta.url)
 
+/** Stands for an address where none is given. */
+export const NO_REDIS = 'redis://none'
+
 /** What tools that only look at topics have no use for. */
 const UNUSED: readonly (readonly [SettingName, string])[] = [
   ['SLUICE_POLICY', 'none'],
-  ['REDIS_URL', 'redis://none'],
+  ['REDIS_URL', NO_REDIS],
 ]
 
 /**

@@ -3,11 +3,20 @@ import type { Verdict } from '../../src/decision/verdict.ts'
 import { tracesOf } from '../../src/decision/recount.ts'
 import { loadPolicy } from '../../src/policy/load-policy.ts'
 import { runRebuilder } from '../../src/processor/rebuild.ts'
-import type { Rebuilder, RebuildStatus, VerdictHistory } from '../../src/processor/rebuild.ts'
+import type {
+  RebuildClaim,
+  Rebuilder,
+  RebuildStatus,
+  RebuildStore,
+  Restoration,
+  VerdictHistory,
+} from '../../src/processor/rebuild.ts'
 import { runProcessor } from '../../src/processor/run.ts'
+import { openRedis } from '../../src/redis/open.ts'
 import { seededRandom } from '../../src/commands/demo/random.ts'
 import { flow, TOPIC, verdictOf } from '../processor/flow.ts'
-import { realSubject, START } from '../redis/real-subject.ts'
+import { Caller, HOUR, velocity } from '../conformance/state-caller.ts'
+import { clockedLibrary, realSubject, START } from '../redis/real-subject.ts'
 import { startRedis } from '../redis/server.ts'
 import type { RedisServer } from '../redis/server.ts'
 import { event, policyText } from '../scenarios/support/deployment.ts'
@@ -285,3 +294,65 @@ test.each(Array.from({ length: 12 }, (_, n) => ({ seed: n + 1 })))(
     await rig.close()
   },
 )
+
+test('a rebuild whose process died is taken over where it stood, and the dead one changes nothing any more', async () => {
+  const one = await realSubject(server)
+  const two = await openRedis({
+    url: server.url,
+    deployment: 'conformance',
+    topic: TOPIC,
+    group: 'g',
+    deadlineMs: 5000,
+    library: clockedLibrary,
+  })
+  await expect.poll(() => two.trouble()).toBeNull()
+  const caller = new Caller(one.store)
+  await caller.own(0, 3, 3)
+  expect((await caller.observe(3, [{}]))[0]).toMatchObject({ lost: true, counters: new Map([['velocity', 0]]) })
+  const [dead, living] = [one.redis.rebuild, two.rebuild]
+  const claimed = await claimOf(dead)
+  expect([claimed.since, claimed.places.size]).toEqual([[3], 0])
+  expect((await dead.restore(claimed, runOf(0, 2), 0.5)).kind).toBe('restored')
+  expect((await dead.restore(claimed, runOf(0, 2), 0.5)).kind).toBe('restored')
+  expect(await living.claim(1)).toEqual({ kind: 'held', progress: 0.5 })
+  expect(await living.claim(2)).toEqual({ kind: 'waiting', partition: 1 })
+  await one.advance(6000)
+  const taken = await claimOf(living)
+  expect([...taken.places]).toEqual([['decisions.execute-0', 2]])
+  expect((await dead.restore(claimed, runOf(2, 3), 0.9)).kind).toBe('fenced')
+  expect((await dead.finish(claimed)).kind).toBe('fenced')
+  expect((await living.restore(taken, runOf(2, 3), 1)).kind).toBe('restored')
+  expect((await living.finish(taken)).kind).toBe('done')
+  expect(await dead.claim(1)).toEqual({ kind: 'whole' })
+  const seen = await caller.observe(4, [{}, { actionKey: 'old-1' }])
+  expect(seen.map((it) => [it.lost, it.counters.get('velocity'), it.first?.decisionId])).toEqual([
+    [false, 4, undefined],
+    [false, 5, `${TOPIC}:0:1`],
+  ])
+  two.close()
+  await one.close()
+})
+
+async function claimOf(store: RebuildStore): Promise<RebuildClaim> {
+  const claim = await store.claim(1)
+  if (claim.kind !== 'yours') throw new Error(`the claim was ${claim.kind}`)
+  return claim
+}
+
+/** What the verdicts on the offsets of a run counted. */
+function runOf(from: number, next: number): Restoration {
+  const offsets = Array.from({ length: next - from }, (_, n) => from + n)
+  return {
+    place: 'decisions.execute-0',
+    from,
+    next,
+    counts: offsets.map(() => ({ count: 'proposals', key: velocity().key, windowMs: HOUR, at: START - 1000 })),
+    firsts: offsets.map((offset) => ({
+      actionKey: `old-${offset}`,
+      partition: 0,
+      offset,
+      digest: 'd1',
+      forgottenAt: START + HOUR,
+    })),
+  }
+}

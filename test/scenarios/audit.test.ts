@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { Redis } from 'ioredis'
 import { Kafka, logLevel } from 'kafkajs'
 import type { Admin } from 'kafkajs'
 import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest'
@@ -226,3 +227,25 @@ test(
     expect(report.partitions.slice(1).map(({ untold }) => untold)).toEqual([0, 0])
   },
 )
+
+test('counters of state that are lower than what the verdicts counted are found', { timeout: 150_000 }, async () => {
+  it = await deploy(stack, { policy: policyText({ window: '64s' }).replaceAll('window: 1s', 'window: 64s') })
+  const processor = it.start()
+  await processor.untilReady()
+  await it.answers.all(await it.send(many(60)))
+  // A window is counted in 16 parts, and only those that are over can be told to be too low.
+  await new Promise((resolve) => setTimeout(resolve, 9000))
+  await it.answers.all(await it.send(many(8)))
+  expect(JSON.parse((await runCli(['audit', '--json'], it.env())).stdout)).toMatchObject({ ok: true })
+  const redis = new Redis(stack.redis)
+  await redis.eval(
+    "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('DEL', key) end",
+    0,
+    `{${it.name}}:c:*`,
+  )
+  redis.disconnect()
+  await endInOrder(processor)
+  const { code, stdout } = await runCli(['audit'], it.env())
+  expect(code).toBe(1)
+  expect(stdout).toMatch(/counter: .*state holds 0 in counter p[0-9a-f]{32}, and the verdicts counted at least \d/)
+})

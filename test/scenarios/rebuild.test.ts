@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest'
-import { endInOrder, endProcesses } from './support/cli.ts'
+import { endInOrder, endProcesses, runCli } from './support/cli.ts'
 import { deploy, event, many, policyText } from './support/deployment.ts'
 import type { Deployment } from './support/deployment.ts'
 import { startTraffic } from './support/traffic.ts'
@@ -33,39 +33,45 @@ async function flush(): Promise<void> {
   await redis.eval(script, 0, `{${it.name}}:*`)
 }
 
-test('flushed in mid-traffic: to review, then rebuilt and back to execute by itself, every count and repeat as before', async () => {
-  const [one, two] = [it.start({ SLUICE_SLOT: 'one' }), it.start({ SLUICE_SLOT: 'two' })]
-  await Promise.all([one.untilReady(), two.untilReady()])
-  const early = many(400)
-  await it.answers.all(await it.send(early))
-  const traffic = startTraffic(it, [{}], 5)
-  await traffic.sees('execute confidence.sufficient')
-  await flush()
-  const lostAt = Date.now()
-  await traffic.sees('review state.lost')
-  await until('state is whole again', async () => (await redis.hget(`{${it.name}}:state`, 'lostAt')) === null, 30_000)
-  console.log(`whole again ${Date.now() - lostAt} ms after the loss`)
-  const repeats = await it.send(early.slice(0, 50))
-  const fresh = await it.send(many(50))
-  const positions = [...(await traffic.stop()), ...repeats, ...fresh]
-  await it.answers.all(positions)
-  expect(new Set((await verdicts(repeats)).map(({ code }) => code))).toEqual(new Set(['event.duplicate']))
-  expect(new Set((await verdicts(fresh)).map(({ route, mode }) => `${route} ${mode}`))).toEqual(
-    new Set(['execute normal']),
-  )
-  await expectCounted()
-  expect(await it.answers.audit()).toMatchObject({ lost: [], doubled: [] })
-  const said = [...one.log(), ...two.log()].map(({ message }) => message)
-  expect(said).toContain('state was lost: decisions that need it go to review while it is rebuilt from the verdicts')
-  expect(said).toContain('state is whole again: rebuilt from the verdicts')
-  expect((await one.metric('state_rebuilds_total')) + (await two.metric('state_rebuilds_total'))).toBe(1)
-  for (const each of [one, two]) {
-    await until('nothing is missing', async () => (await each.health()).parts['state']?.state === 'ok')
-    expect(await each.metric('state_incomplete')).toBe(0)
-  }
-  await endInOrder(one)
-  await endInOrder(two)
-})
+test(
+  'flushed in mid-traffic: to review, then rebuilt and back to execute by itself, every count and repeat as before',
+  { timeout: 240_000 },
+  async () => {
+    const [one, two] = [it.start({ SLUICE_SLOT: 'one' }), it.start({ SLUICE_SLOT: 'two' })]
+    await Promise.all([one.untilReady(90_000), two.untilReady(90_000)])
+    const early = many(400)
+    await it.answers.all(await it.send(early))
+    const traffic = startTraffic(it, [{}], 5)
+    await traffic.sees('execute confidence.sufficient')
+    await flush()
+    const lostAt = Date.now()
+    await traffic.sees('review state.lost')
+    await until('state is whole again', async () => (await redis.hget(`{${it.name}}:state`, 'lostAt')) === null, 30_000)
+    console.log(`whole again ${Date.now() - lostAt} ms after the loss`)
+    const repeats = await it.send(early.slice(0, 50))
+    const fresh = await it.send(many(50))
+    const positions = [...(await traffic.stop()), ...repeats, ...fresh]
+    await it.answers.all(positions)
+    expect(new Set((await verdicts(repeats)).map(({ code }) => code))).toEqual(new Set(['event.duplicate']))
+    expect(new Set((await verdicts(fresh)).map(({ route, mode }) => `${route} ${mode}`))).toEqual(
+      new Set(['execute normal']),
+    )
+    await expectCounted()
+    expect(await it.answers.audit()).toMatchObject({ lost: [], doubled: [] })
+    const audited = await runCli(['audit', '--json'], it.env())
+    expect(JSON.parse(audited.stdout)).toMatchObject({ ok: true, unrepeatable: 0, uncompared: 0 })
+    const said = [...one.log(), ...two.log()].map(({ message }) => message)
+    expect(said).toContain('state was lost: decisions that need it go to review while it is rebuilt from the verdicts')
+    expect(said).toContain('state is whole again: rebuilt from the verdicts')
+    expect((await one.metric('state_rebuilds_total')) + (await two.metric('state_rebuilds_total'))).toBe(1)
+    for (const each of [one, two]) {
+      await until('nothing is missing', async () => (await each.health()).parts['state']?.state === 'ok')
+      expect(await each.metric('state_incomplete')).toBe(0)
+    }
+    await endInOrder(one)
+    await endInOrder(two)
+  },
+)
 
 const verdicts = (positions: readonly string[]) => Promise.all(positions.map((each) => it.answers.verdict(each)))
 
