@@ -65,6 +65,8 @@ export class RedisStateStore implements StateStore {
   readonly #owned = new Map<number, Owned>()
   /** Per partition the offset after the last whose claim was answered: what state must know of at the least. */
   readonly #reserved = new Map<number, number>()
+  /** What state has ever given to this process: it must know of these, though nothing of them is committed yet. */
+  readonly #known = new Set<number>()
   /** The connection that `#owned` was last told to. */
   #session = -1
   #turn: Promise<unknown> = Promise.resolve()
@@ -118,6 +120,7 @@ export class RedisStateStore implements StateStore {
       this.#keepOnly(claims)
       for (const [at, { partition, needed }] of claims.entries())
         this.#owned.set(partition, { token: Number(tokens[at]), reached: needed, since: 0 })
+      for (const { partition } of claims) this.#known.add(partition)
       return { kind: 'owned', tokens: new Map([...this.#owned].map(([partition, { token }]) => [partition, token])) }
     })
   }
@@ -268,7 +271,8 @@ export class RedisStateStore implements StateStore {
   #claim(partition: number, position: Position): Claim {
     const remembered = this.#backlog.startOf(partition, position.start)
     const reserved = this.#reserved.get(partition) ?? 0
-    return { partition, position, needed: remembered ?? position.start, reserved }
+    const committed = position.committed ?? (this.#known.has(partition) ? position.start : null)
+    return { partition, position: { ...position, committed }, needed: remembered ?? position.start, reserved }
   }
 
   #keepOnly(claims: readonly Claim[]): void {

@@ -48,6 +48,15 @@ export function outageConformance(name: string, open: () => Promise<StateSubject
       expect([counts(seen), lost(seen)]).toEqual([[7], [false]])
     })
 
+    test('a partition that this process had, and of which nothing is committed yet, is missed where state has forgotten it', async () => {
+      await caller.own()
+      expect(lost(await caller.observe(0, some(1)))).toEqual([false])
+      await subject.flush()
+      expect((await caller.ask([caller.range(1, some(1))])).kind).toBe('fenced')
+      await caller.own()
+      expect(lost(await caller.observe(0, some(2)))).toEqual([true, true])
+    })
+
     test('a batch that was discarded meanwhile is counted once', async () => {
       await caller.own()
       await caller.observe(0, some(2))

@@ -44,10 +44,13 @@ export function stateStoreConformance(name: string, open: () => Promise<StateSub
 
       test('a batch cut differently gets the same facts', async () => {
         const cutsOf = fc.uniqueArray(fc.integer({ min: 1, max: 19 }), { maxLength: 6 })
+        // One that this process had before would be missed after the flush.
+        let partition = 0
         await fc.assert(
           fc.asyncProperty(cutsOf, cutsOf, async (first, second) => {
             await subject.flush()
-            await caller.own()
+            partition += 1
+            await caller.own(partition)
             const wishes = Array.from({ length: 20 }, (_, n) => ({
               actionKey: `k${n % 7}`,
               counters: [velocity(`a${n % 3}`)],
@@ -56,13 +59,15 @@ export function stateStoreConformance(name: string, open: () => Promise<StateSub
               const edges = [0, ...cuts.filter((it) => it < upTo).sort((a, b) => a - b), upTo]
               const seen: Observation[] = []
               for (const [at, edge] of edges.slice(1).entries()) {
-                seen.push(...(await caller.observe(edges[at]!, wishes.slice(edges[at], edge), { committed: 0 })))
+                seen.push(
+                  ...(await caller.observe(edges[at]!, wishes.slice(edges[at], edge), { partition, committed: 0 })),
+                )
                 await subject.advance(1)
               }
               return seen
             }
             const once = await run(first, 15)
-            await caller.own()
+            await caller.own(partition)
             const again = await run(second, 20)
             expect(again.slice(0, 15)).toEqual(once)
             expect(await run([], 20)).toEqual(again)

@@ -46,6 +46,8 @@ export class Books {
   verdicts = 0
   deadLetters = 0
   degraded = 0
+  /** Executed again in another partition after Redis had lost what it knew, before an owner that knew better had met it. */
+  repeatedAfterLoss = 0
 
   constructor(plan: Plan, kafka: KafkaTwin, redis: () => RedisServer, policies: readonly Policy[]) {
     this.#plan = plan
@@ -227,10 +229,16 @@ export class Books {
     const { decisionId, event, facts } = verdict
     if (event.action === 'item.sell') this.sells++
     const earlier = this.#executed.get(actionKey)
+    const { losses } = this.#redis()
     this.#executed.set(actionKey, verdict)
     if (earlier === undefined) return
     const { longWindows, faults } = this.#plan
     const apart = Math.abs(earlier.facts.now - facts.now)
+    // Only who observed the first knows that state has forgotten it, and may meet the new server later.
+    if (losses > 0 && earlier.source.partition !== verdict.source.partition) {
+      this.repeatedAfterLoss++
+      return
+    }
     // After its window an action key is forgotten, as the policy says.
     if (!longWindows && (apart >= 8_000 || faults.includes('redis clock jumps'))) return
     throw new Violation('one execute for an action', `${actionKey} by ${earlier.decisionId} and ${decisionId}`)

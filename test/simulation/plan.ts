@@ -49,6 +49,9 @@ export type Plan = {
   /** Records produced, over `trafficMs` of simulated time. */
   readonly events: number
   readonly trafficMs: number
+  /** The share of records that repeat an earlier one, and of those that say something else under its id. */
+  readonly repeats: number
+  readonly conflicts: number
   readonly batchRecords: number
   readonly intervalMs: number
   /** Mean number of steps from one deed to the next. */
@@ -66,6 +69,9 @@ export type Plan = {
   readonly deedsMax: number
 }
 
+/** As in most seeds. */
+const USUAL = { repeats: 0.05, conflicts: 0.02 }
+
 export const DEFAULT_STEPS = 1000
 
 export function planOf(seed: number, steps: number): Plan {
@@ -82,6 +88,7 @@ export function planOf(seed: number, steps: number): Plan {
     workers: whole(1, 3),
     events: whole(8, 60),
     trafficMs: pick(random, [200, 2_000, 8_000]),
+    ...pick(random, [USUAL, USUAL, USUAL, { repeats: 0.2, conflicts: 0.2 }]),
     batchRecords: pick(random, [1, 2, 3, 5, 8, 20]),
     intervalMs: pick(random, [0, 5, 50]),
     deedEvery: pick(random, [20, 60, 200]),

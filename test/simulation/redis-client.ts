@@ -118,8 +118,9 @@ export class SimulatedRedis implements RedisClient {
 
   #exchange(label: string, run: () => unknown, settle: Settle): void {
     this.#pending.set(settle, { label, run })
+    const server = this.#server.run
     this.#link?.request(label, (reply) => {
-      if (this.#server.mood === 'away') return
+      if (this.#server.mood === 'away' || this.#server.run !== server) return
       const answer = this.#execute(run)
       reply(() => {
         this.#pending.delete(settle)

@@ -15,6 +15,8 @@ export class RedisServer {
   mood: Mood = 'serving'
   /** How far the server's clock is from the simulated time, milliseconds. */
   clockOffsetMs = 0
+  /** Which server it is: what is under way to one does not reach the one that takes over. */
+  run = 0
   /** How often it has lost something. */
   losses = 0
   readonly #world: World
@@ -83,6 +85,7 @@ export class RedisServer {
     if (!loses) for (const call of this.#behind) this.#replicate(call)
     else if (this.#behind.length > 0) this.losses++
     this.#behind = []
+    this.run++
     this.#main = this.#replica
     this.#replica = this.#main.copy()
     this.cutAll()

@@ -79,7 +79,7 @@ export class Scene {
     )
     this.registry = new Registry(world)
     this.books = new Books(plan, this.kafka, () => this.redis, this.policies)
-    this.#traffic = new Traffic(world.chance.traffic, plan.partitions)
+    this.#traffic = new Traffic(world.chance.traffic, plan)
     this.slots = Array.from({ length: plan.workers }, (_, at) => `w${at}`)
     this.#surroundings = this.#makeSurroundings()
   }

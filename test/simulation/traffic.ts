@@ -5,6 +5,7 @@ import type { ModelOutput } from '../../src/decision/event.ts'
 import type { Policy } from '../../src/decision/policy.ts'
 import { contextHashOf } from '../../src/decision/keys.ts'
 import { loadPolicy } from '../../src/policy/load-policy.ts'
+import type { Plan } from './plan.ts'
 import { mutate } from '../avro/mutate.ts'
 import { EVENT_SCHEMA_ID } from './registry.ts'
 import { EPOCH_MS } from './virtual-time.ts'
@@ -25,27 +26,32 @@ const OWNERS = ['o1', 'o2', 'o3'] as const
 
 const write = createWrite('ModelOutput')
 
-/** 10 % hostile bytes, 5 % repeats, 2 % conflicts; the rest are events of four known actions and an unknown one. */
+/** The share of records that are no events. */
+const HOSTILE = 0.1
+
+/** 10 % hostile bytes, repeats and conflicts as planned; the rest are events of four known actions and an unknown one. */
 export class Traffic {
   readonly #random: Random
-  readonly #partitions: number
+  readonly #plan: Pick<Plan, 'partitions' | 'repeats' | 'conflicts'>
   readonly #recent: { readonly event: ModelOutput; readonly partition: number }[] = []
   #sent = 0
 
-  constructor(random: Random, partitions: number) {
+  constructor(random: Random, plan: Pick<Plan, 'partitions' | 'repeats' | 'conflicts'>) {
     this.#random = random
-    this.#partitions = partitions
+    this.#plan = plan
   }
 
   next(nowMs: number): Sent {
     const random = this.#random
-    const partition = Math.floor(random() * this.#partitions)
+    const { partitions, repeats, conflicts } = this.#plan
+    const partition = Math.floor(random() * partitions)
     const dice = random()
-    if (dice < 0.1) return { partition, key: null, value: this.#hostile(nowMs) }
+    if (dice < HOSTILE) return { partition, key: null, value: this.#hostile(nowMs) }
     const earlier = this.#recent[Math.floor(random() * this.#recent.length)]
     // A repeat has its entity's key, and so its partition; a conflict may come from anywhere.
-    if (dice < 0.15 && earlier !== undefined) return sent(earlier.event, earlier.partition)
-    if (dice < 0.17 && earlier !== undefined) return sent({ ...earlier.event, confidence: 0.99 }, partition)
+    if (dice < HOSTILE + repeats && earlier !== undefined) return sent(earlier.event, earlier.partition)
+    if (dice < HOSTILE + repeats + conflicts && earlier !== undefined)
+      return sent({ ...earlier.event, confidence: 0.99 }, partition)
     const event = this.#event(nowMs)
     this.#recent.push({ event, partition })
     return sent(event, partition)

@@ -62,6 +62,8 @@ export class StateStoreTwin implements StateStore {
   #since = new Map<number, number>()
   /** Per partition the offset after the last claim that this process knows to be answered. */
   readonly #reserved = new Map<number, number>()
+  /** Partitions that this process has ever been given. */
+  readonly #known = new Set<number>()
   /** Whether the connection is another one than that which `#tokens` were told to. */
   #isNew = true
 
@@ -115,7 +117,12 @@ export class StateStoreTwin implements StateStore {
     const claims = new Map<number, Claim>(
       [...positions].map(([partition, position]) => [
         partition,
-        { ...position, needed: needed.get(partition) ?? 0, reserved: this.#reserved.get(partition) ?? 0 },
+        {
+          start: position.start,
+          committed: position.committed ?? (this.#known.has(partition) ? position.start : null),
+          needed: needed.get(partition) ?? 0,
+          reserved: this.#reserved.get(partition) ?? 0,
+        },
       ]),
     )
     const isLost = [...claims].some(([partition, claim]) => this.#isLost(partition, claim))
@@ -128,6 +135,7 @@ export class StateStoreTwin implements StateStore {
       if (!((needed.get(partition) ?? start) < start)) this.#backlog.delete(partition)
     }
     this.#tokens = tokens
+    for (const partition of tokens.keys()) this.#known.add(partition)
     this.#reached = needed
     return { kind: 'owned', tokens }
   }
