@@ -268,7 +268,8 @@ local function acquisition_shows_loss(own, epoch, is_mending, committed, needed,
 end
 
 -- Purpose  Takes partitions over, and notices that state was lost: a partition with a committed offset that state does
---          not know, has not observed so far, or knows from another epoch. A partition without either is new.
+--          not know, has not observed so far, or knows from another epoch. A partition without either is new. State
+--          without an owner is lost as a whole: an older release counted it elsewhere, or it was handed over.
 --          Watermarks are raised to `needed` and never lowered, but where a new epoch begins: what was observed before it
 --          and is read again is observed anew. Tokens are times in microseconds, or one more than the last, so they grow
 --          even across a loss of state and two owners never hold the same.
@@ -292,7 +293,7 @@ local function acquire(keys, args)
   if #args < 3 then
     return { 'owned', lost_at and '1' or '0' }
   end
-  local owns, lost = {}, false
+  local owns, lost = {}, epoch and not owner
   for i = 3, #args, 5 do
     local own = partition_of(prefix, args[i])
     local committed, needed, reserved = tonumber(args[i + 1]), tonumber(args[i + 3]), tonumber(args[i + 4])

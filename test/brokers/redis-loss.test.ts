@@ -43,6 +43,13 @@ test('with another epoch, state refuses its owners and counts as lost', async ()
   expect((await caller.observe(0, [{}]))[0]!.lost).toBe(true)
 })
 
+test('without an owner, state is of an older release or was handed over, and counts as lost', async () => {
+  await caller.observe(0, [{}, {}], { committed: 0 })
+  await server.admin.hdel('{loss}:state', 'owner')
+  await caller.own(0, 2, 2)
+  expect((await caller.observe(2, [{}]))[0]).toMatchObject({ lost: true, counters: new Map([['velocity', 0]]) })
+})
+
 test('an event whose facts are gone is observed and counted anew, as lost, and does not repeat itself', async () => {
   await caller.observe(0, [{}, {}], { committed: 0 })
   await server.admin.del('{loss}:f:0')

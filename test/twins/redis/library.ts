@@ -133,7 +133,8 @@ export class RedisLibrary {
     if (args.length === 0) return ['owned', this.lostAt === null ? '0' : '1']
     const claims = groupsOf(args, 5).map(claimOf)
     const isMending = this.epoch !== null && this.lostAt !== null
-    const isLost = claims.map((claim) => this.#isLost(claim, isMending)).includes(true)
+    const isUnowned = this.epoch !== null && this.#owner === null
+    const isLost = isUnowned || claims.map((claim) => this.#isLost(claim, isMending)).includes(true)
     if (isLost || this.epoch === null) {
       this.epoch = random
       // Counters are named after the epoch, so those before are out of reach.
