@@ -63,7 +63,7 @@ function inWords(checked: Checked): string {
 const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`
 
 function policyInWords(file: string, policy: Policy): string {
-  const { actions, limits, context, rules } = policy
+  const { actions, limits, desks, context, rules } = policy
   return [
     `${file}: fine`,
     `  policy   ${policy.name} version ${policy.version}, digest ${policy.digest}`,
@@ -75,6 +75,10 @@ function policyInWords(file: string, policy: Policy): string {
     ...limits.map(
       ({ id, max, count, windowMs, per, over }) =>
         `  limit    ${id}: ${max} ${count} in ${formatDuration(windowMs)} per ${perInWords(per)}, beyond that ${over}`,
+    ),
+    ...desks.map(
+      ({ actions, max, windowMs }) =>
+        `  desk     ${max} reviews in ${formatDuration(windowMs)} of ${[...(actions ?? [])].join(', ')}`,
     ),
     ...rules.map(({ id, route, code }) => `  rule     ${id}: ${route}, ${code}`),
   ].join('\n')

@@ -21,6 +21,8 @@ export const CODES = {
   'rule.failed': 'a rule could not be evaluated on this event',
   'limit.exceeded': 'a limit is used up',
   'limit.unobserved': 'a limit’s counter was not read for this event, so the limit cannot be vouched for',
+  'limit.review_capacity': 'there are more reviews than the desk can do, and this one waits',
+  'limit.review_price': 'there are more reviews than the desk can do, and this one is worth less than its price',
   'calibration.missing': 'the policy requires a calibrated score and no table covers this model and action',
   'calibration.version_mismatch': 'a calibration table or a certificate exists for another version of this model only',
   'calibration.expired': 'the calibration table has lapsed',

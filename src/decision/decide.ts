@@ -11,6 +11,7 @@ import { checkEvent } from './checks/event.ts'
 import { checkLimits, checkReserved } from './checks/limits.ts'
 import { checkRules } from './checks/rules.ts'
 import { checkState } from './checks/state.ts'
+import { checkDesk, deskOf, worthwhileReviews } from './desk.ts'
 import type { Received } from './event.ts'
 import type { Facts } from './facts.ts'
 import { actionKeyOf } from './keys.ts'
@@ -54,7 +55,9 @@ export function decide(
   const matter = toMatter(received, facts, policy, calibration, certificates)
   const noticed: Finding[] = []
   for (const check of CHECKS) for (const it of check(matter)) noticed.push(it)
-  if (strictest(noticed) === 'execute') noticed.push(...checkReserved(matter))
+  const route = strictest(noticed)
+  if (route === 'execute') noticed.push(...checkReserved(matter))
+  if (route === 'review' && policy.desks.length > 0) noticed.push(...checkDesk(matter, noticed))
   return conclude(noticed, matter, actionKey, named(policy, calibration, certificates))
 }
 
@@ -71,6 +74,24 @@ export function wouldExecute(
 ): boolean {
   const matter = toMatter(received, facts, policy, calibration, certificates)
   return LIKELY_FIRST.every((check) => strictest(check(matter)) === 'execute')
+}
+
+/**
+ * The desk at which `decide` would have this event reviewed, if it would, and the number of reviews up to which it is worth
+ * one: only then a place is asked for.
+ */
+export function reviewPlace(
+  received: Received,
+  facts: Facts,
+  policy: Policy,
+  calibration: Calibration,
+  certificates: Certificates,
+): { readonly desk: string; readonly max: number } | null {
+  const matter = toMatter(received, facts, policy, calibration, certificates)
+  const desk = deskOf(matter)
+  if (desk === null) return null
+  const noticed = CHECKS.flatMap((check) => check(matter))
+  return strictest(noticed) === 'review' ? { desk: desk.id, max: worthwhileReviews(noticed, matter, desk) } : null
 }
 
 type PolicyRef = Verdict['policy']

@@ -5,6 +5,7 @@ import type { ContextNeed, Limit, Policy } from './policy.ts'
 import { actionKeyOf, contextHashOf, counterKeyOf, valuesOf } from './keys.ts'
 import { concerns } from './matter.ts'
 import { exemptionsOf } from './control.ts'
+import { isDesk, UNLIMITED } from './desk.ts'
 import { Recent } from './recent.ts'
 
 type ContextInquiry = Inquiry['context'][number]
@@ -24,6 +25,7 @@ export function inquire({ event, source }: Received, policy: Policy): Inquiry {
 function countersFor(event: ModelOutput, policy: Policy): Inquiry['counters'] {
   const counters: CounterInquiry[] = []
   for (const limit of policy.limits) if (concerns(limit, event)) counters.push(counterFor(limit, event))
+  for (const desk of policy.desks) if (concerns(desk, event)) counters.push(counterFor(desk, event))
   return counters
 }
 
@@ -77,11 +79,15 @@ function recentOf<O extends object, V extends object>(all: WeakMap<O, Recent<V>>
  */
 export function claimOf(inquiry: Inquiry, facts: Facts): Inquiry | null {
   if (facts.state === 'unavailable') return null
-  const counters = inquiry.counters.filter(({ count }) => count === 'executions')
+  const counters = inquiry.counters.filter(({ count, limit }) => count === 'executions' && !isDesk(limit))
   if (counters.length === 0) return null
   const exemptions = exemptionsOf(facts)
   if (exemptions.size === 0) return { ...inquiry, counters }
   return { ...inquiry, counters: counters.map((it) => (exemptions.has(it.limit) ? { ...it, max: UNLIMITED } : it)) }
 }
 
-const UNLIMITED = Number.MAX_SAFE_INTEGER
+/** The place at a desk that an event asks for which goes to review (`reviewPlace`). */
+export function deskClaimOf(inquiry: Inquiry, place: { readonly desk: string; readonly max: number }): Inquiry | null {
+  const counter = inquiry.counters.find(({ limit }) => limit === place.desk)
+  return counter === undefined ? null : { ...inquiry, counters: [{ ...counter, max: place.max }] }
+}

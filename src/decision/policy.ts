@@ -113,6 +113,11 @@ export type Policy = {
   readonly text: string
   readonly actions: ReadonlyMap<string, ActionRule>
   readonly limits: readonly Limit[]
+  /**
+   * What reviewers can do, as limits that count reviews where they are reserved; at most one covers an action. Beyond one
+   * an event is still reviewed, or rejected; see `checkDesk`.
+   */
+  readonly desks: readonly Limit[]
   readonly context: readonly ContextNeed[]
   readonly rules: readonly Rule[]
   /** How far ahead of `now` an event's time may lie, milliseconds. */

@@ -55,4 +55,4 @@ const askedCounts = ({ event, source }: Verdict, policy: Policy, at: number): re
 
 /** Longer than needed where the policy does not know the limit. */
 const windowOf = (limit: string, policy: Policy): number =>
-  policy.limits.find(({ id }) => id === limit)?.windowMs ?? policy.longestWindowMs
+  [...policy.limits, ...policy.desks].find(({ id }) => id === limit)?.windowMs ?? policy.longestWindowMs

@@ -9,6 +9,7 @@ import { id } from './names.ts'
 import type { Problem } from './problem.ts'
 import { readActions } from './read-actions.ts'
 import { readContext } from './read-context.ts'
+import { capacity, desksOf, type Capacity } from './read-desks.ts'
 import { limit, window } from './read-limits.ts'
 import { bindRule, rule } from './read-rules.ts'
 import type { WrittenPolicy } from './written-policy.ts'
@@ -18,7 +19,18 @@ export type LoadedPolicy =
   | { readonly kind: 'policy'; readonly policy: Policy }
   | { readonly kind: 'problems'; readonly problems: readonly Problem[] }
 
-const ROOT_FIELDS = ['policy', 'version', 'event', 'duplicates', 'audit', 'actions', 'limits', 'context', 'rules']
+const ROOT_FIELDS = [
+  'policy',
+  'version',
+  'event',
+  'duplicates',
+  'audit',
+  'actions',
+  'reviewCapacity',
+  'limits',
+  'context',
+  'rules',
+]
 
 /**
  * Reads a policy and compiles it, or says everything that is wrong with it; `file` is named in the problems. The format
@@ -44,6 +56,7 @@ type Head = {
   readonly event: { readonly maxFutureMs: number; readonly maxAgeMs: number | null }
   readonly duplicatesMs: number
   readonly audit: { readonly share: number; readonly salt: string | null }
+  readonly reviews: Capacity | null
 }
 type ReadHead = { readonly [K in keyof Head]: Head[K] | undefined }
 
@@ -53,6 +66,7 @@ const readHead = (root: Fields): ReadHead => ({
   event: root.optional('event', eventSettings, { maxFutureMs: 300_000, maxAgeMs: null }),
   duplicatesMs: root.optional('duplicates', duplicateSettings, 86_400_000),
   audit: root.optional('audit', auditSettings, { share: 0, salt: null }),
+  reviews: root.optional<Capacity | null>('reviewCapacity', capacity, null),
 })
 
 const eventSettings: Reader<Head['event']> = (source, value) => {
@@ -96,6 +110,7 @@ function readParts(source: Source, root: Fields, auditShare: number): WrittenPol
 }
 
 function compile(text: string, head: Head, { actions, limits, context, setting, rules }: WrittenPolicy): Policy {
+  const desks = desksOf(head.reviews, actions.capacities, actions.names)
   const bind = bindRule(activations(setting.makers))
   return {
     name: head.name,
@@ -104,11 +119,16 @@ function compile(text: string, head: Head, { actions, limits, context, setting, 
     text,
     actions: actions.rules,
     limits: limits.map(({ value }) => value),
+    desks,
     context: context.map(({ value }) => value.need),
     rules: rules.map(({ value }) => bind(value)),
     ...head.event,
     duplicatesMs: head.duplicatesMs,
     auditSalt: head.audit.salt ?? head.name,
-    longestWindowMs: Math.max(head.duplicatesMs, ...limits.map(({ value }) => value.windowMs)),
+    longestWindowMs: Math.max(
+      head.duplicatesMs,
+      ...limits.map(({ value }) => value.windowMs),
+      ...desks.map(({ windowMs }) => windowMs),
+    ),
   }
 }

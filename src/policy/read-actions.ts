@@ -3,6 +3,7 @@ import type { Costs } from '../decision/costs.ts'
 import type { ActionRule, CertificateDemand, ConfidenceRule, Dimension, Undo } from '../decision/policy.ts'
 import { dimension, duration } from './dimension.ts'
 import { costs } from './read-costs.ts'
+import { capacity, type Capacity } from './read-desks.ts'
 import { choice, entriesOf, Fields, isWhole, probability, share, truth, type Reader, type Value } from './fields.ts'
 import type { Source } from './source.ts'
 
@@ -10,7 +11,12 @@ const ACTION = /^[A-Za-z][A-Za-z0-9._-]*$/u
 const UNDO: readonly Undo[] = ['reversible', 'compensable', 'irreversible']
 
 /** The names of all actions, also of those with a mistake in them, so that filters can be checked, and their rules. */
-export type Actions = { readonly names: ReadonlySet<string>; readonly rules: ReadonlyMap<string, ActionRule> }
+export type Actions = {
+  readonly names: ReadonlySet<string>
+  readonly rules: ReadonlyMap<string, ActionRule>
+  /** Of those with reviewers of their own. */
+  readonly capacities: ReadonlyMap<string, Capacity>
+}
 
 const someEntries: Reader<ReadonlyMap<string, Value>> = (source, value) => {
   const entries = entriesOf(source, value)
@@ -21,6 +27,7 @@ export function readActions(source: Source, root: Fields, auditShare: number): A
   const hint = 'Name every action that may be decided, with how it can be undone.'
   const written = root.required('actions', someEntries, hint) ?? new Map<string, Value>()
   const rules = new Map<string, ActionRule>()
+  const capacities = new Map<string, Capacity>()
   for (const [name, value] of written) {
     if (!(ACTION.test(name) && name.length <= 128))
       source.report(
@@ -28,13 +35,16 @@ export function readActions(source: Source, root: Fields, auditShare: number): A
         `\`${name}\` cannot be the name of an action`,
         'Use letters, digits, `.`, `-`, `_`.',
       )
-    const rule = readAction(source, name, Fields.of(source, value, ACTION_FIELDS), auditShare)
+    const fields = Fields.of(source, value, ACTION_FIELDS)
+    const rule = readAction(source, name, fields, auditShare)
+    const own = fields?.optional<Capacity | null>('reviewCapacity', capacity, null) ?? null
+    if (own !== null) capacities.set(name, own)
     if (rule !== undefined) rules.set(name, rule)
   }
-  return { names: new Set(written.keys()), rules }
+  return { names: new Set(written.keys()), rules, capacities }
 }
 
-const ACTION_FIELDS = ['undo', 'confidence', 'costs', 'executeWithin', 'stateless', 'audit']
+const ACTION_FIELDS = ['undo', 'confidence', 'costs', 'reviewCapacity', 'executeWithin', 'stateless', 'audit']
 
 function readAction(source: Source, action: string, fields: Fields | undefined, audit: number): ActionRule | undefined {
   if (fields === undefined) return undefined

@@ -1,7 +1,8 @@
 import type { CounterFact, Facts } from '../decision/facts.ts'
 import type { Verdict } from '../decision/verdict.ts'
-import { decide, wouldExecute } from '../decision/decide.ts'
-import { claimOf } from '../decision/inquire.ts'
+import { decide, reviewPlace, wouldExecute } from '../decision/decide.ts'
+import { claimOf, deskClaimOf } from '../decision/inquire.ts'
+import type { Inquiry } from '../decision/inquiry.ts'
 import type { ByOffset, Grant, ReserveRange, Rulebook, StateRefusal, StateStore } from './ports.ts'
 import type { Known } from './observe.ts'
 import type { Lease } from './lease.ts'
@@ -12,7 +13,8 @@ export type Judged =
 
 /**
  * Places in execution limits are taken only by events that would execute, so these are decided twice: once to know
- * whether they ask for a place, once knowing whether they got it.
+ * whether they ask for a place, once knowing whether they got it. The same goes for places at a desk and events that would
+ * be reviewed; one that is reviewed because it got no place in an execution limit takes none.
  */
 export async function judge(
   known: ByOffset<Known>,
@@ -35,19 +37,35 @@ export async function judge(
 }
 
 function claimsOf(known: ByOffset<Known>, lease: Lease, rulebook: Rulebook): readonly ReserveRange[] {
-  const { policy, calibration, certificates } = rulebook
-  if (!policy.limits.some((limit) => limit.count === 'executions')) return []
+  const { policy } = rulebook
+  if (policy.desks.length === 0 && !policy.limits.some((limit) => limit.count === 'executions')) return []
   const ranges: ReserveRange[] = []
   for (const [partition, events] of known) {
     const claims: ReserveRange['claims'][number][] = []
-    for (const [offset, { inquiry, received, facts }] of events) {
-      const claim = claimOf(inquiry, facts)
-      if (claim !== null && wouldExecute(received, facts, policy, calibration, certificates))
-        claims.push({ offset, inquiry: claim })
+    for (const [offset, it] of events) {
+      const claim = executionClaim(it, rulebook) ?? reviewClaim(it, rulebook)
+      if (claim !== null) claims.push({ offset, inquiry: claim })
     }
     if (claims.length > 0) ranges.push({ partition, token: lease.tokens.get(partition) ?? 0, claims })
   }
   return ranges
+}
+
+function executionClaim(
+  { inquiry, received, facts }: Known,
+  { policy, calibration, certificates }: Rulebook,
+): Inquiry | null {
+  const claim = claimOf(inquiry, facts)
+  return claim !== null && wouldExecute(received, facts, policy, calibration, certificates) ? claim : null
+}
+
+function reviewClaim(
+  { inquiry, received, facts }: Known,
+  { policy, calibration, certificates }: Rulebook,
+): Inquiry | null {
+  if (policy.desks.length === 0 || facts.state === 'unavailable') return null
+  const place = reviewPlace(received, facts, policy, calibration, certificates)
+  return place === null ? null : deskClaimOf(inquiry, place)
 }
 
 type FactsByOffset = ReadonlyMap<number, ReadonlyMap<number, Facts>>

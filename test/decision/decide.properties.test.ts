@@ -11,7 +11,7 @@ import { recompute } from '../../src/decision/recompute.ts'
 import { strictness } from '../../src/decision/route.ts'
 import { likelyInputs, wildInputs } from './arbitraries.ts'
 import type { Inputs } from './arbitraries.ts'
-import { sampleCosts, sampleOrder, sampleRule } from './samples.ts'
+import { sampleCosts, sampleDesk, sampleOrder, sampleRule } from './samples.ts'
 
 const anyInputs = fc.oneof(likelyInputs, wildInputs)
 const always = <T>(arbitrary: fc.Arbitrary<T>, law: (it: T) => void, numRuns = 1500) =>
@@ -250,6 +250,7 @@ describe('a decision never becomes less strict', () => {
         actions: weighing(actions, sampleCosts({ wrongExecution: () => ({ kind: 'failed', why: 'x' }) })),
       })),
     ],
+    ['there are more reviews than the desk can do', full],
     ['there are no certificates', ([...inputs]) => [inputs[0], inputs[1], inputs[2], inputs[3], NO_CERTIFICATES]],
     ['an exemption ends', withFacts(({ control }) => ({ control: control.filter(({ kind }) => kind !== 'exempt') }))],
     [
@@ -308,6 +309,22 @@ describe('a decision never becomes less strict', () => {
     })
   })
 })
+
+const full = ([received, facts, policy, ...rest]: Inputs): Inputs => {
+  const counter = { limit: 'review:*', key: 'k', before: 40, after: 40, granted: false }
+  return [received, { ...facts, counters: [...facts.counters, counter] }, { ...policy, desks: [sampleDesk()] }, ...rest]
+}
+
+it('how many reviews there are makes nothing executed, and keeps nothing from being executed', () => {
+  always(anyInputs, (inputs) => {
+    const { route, findings } = decide(...full(inputs))
+    expect(route === 'execute').toBe(routeOf(inputs) === 'execute')
+    if (routeOf(inputs) === 'review') expect(findings.some(({ code }) => code.startsWith('limit.review_'))).toBe(true)
+    expect(recompute(structuredClone(decide(...full(inputs))), ...rulebookOf(full(inputs))).differences).toEqual([])
+  })
+})
+
+const rulebookOf = ([, , policy, calibration, certificates]: Inputs) => [policy, calibration, certificates] as const
 
 const weighing = (actions: Policy['actions'], costs: Costs): Policy['actions'] =>
   new Map([...actions].map(([name, rule]) => [name, rule.costs === null ? { ...rule, costs } : rule]))

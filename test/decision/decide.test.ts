@@ -210,6 +210,25 @@ const ROWS = decisionTable(`
   listing.remove  0.60       table,costs-dear-review            reject   confidence.below_reject,calibration.uncertified
   listing.remove  0.95       table,cert,withdrawn,costs-dear-review  review  calibration.withdrawn,confidence.sufficient
 
+  listing.flag    0.50       desk                               review   confidence.below_execute
+  listing.flag    0.50       desk,desk-busy                     review   confidence.below_execute
+  listing.flag    0.50       desk,desk-full                     review   limit.review_capacity,confidence.below_execute
+  listing.flag    0.50       desk,desk-fuller                   review   limit.review_capacity,confidence.below_execute
+  listing.flag    0.50       desk,desk-unasked                  review   confidence.below_execute
+  listing.flag    0.95       desk,desk-fuller                   execute  confidence.sufficient
+  listing.flag    0.10       desk,desk-fuller                   reject   confidence.below_reject,confidence.below_execute
+  listing.flag    0.50       desk,costs,desk-full               review   limit.review_capacity,confidence.below_execute
+  listing.flag    0.50       desk,costs,desk-fuller             reject   limit.review_price,confidence.below_execute
+  listing.flag    0.90       desk,costs,desk-fuller             review   limit.review_capacity,confidence.below_execute
+  listing.flag    0.98       desk,costs,desk-fuller             execute  confidence.sufficient
+  listing.flag    0.50       desk,costs,desk-nan                review   limit.review_capacity,confidence.below_execute
+  listing.flag    0.50       desk,costs,desk-fuller,trusted     review   policy.trusted_seller,limit.review_capacity,confidence.below_execute
+  listing.flag    0.50       desk,costs,desk-fuller,force-review  review  control.forced,limit.review_capacity,confidence.below_execute
+  listing.flag    NaN        desk,costs,desk-fuller             review   limit.review_capacity,confidence.invalid
+  listing.flag    0.50       desk,costs,desk-fuller,kill        reject   control.killed,confidence.below_execute
+  listing.remove  0.95       table,cert,withdrawn,costs,desk,desk-fuller  review  limit.review_capacity,calibration.withdrawn,confidence.below_execute
+  listing.flag    0.50       desk,away                          review   state.unavailable,confidence.below_execute
+
   listing.flag    -          -                                  review   confidence.missing
   listing.flag    NaN        -                                  review   confidence.invalid
   listing.flag    Infinity   -                                  review   confidence.invalid

@@ -1,6 +1,7 @@
 import type { Calibration, CalibrationTable } from '../../src/decision/calibration.ts'
 import { certificateTree, type Certificate, type Certificates } from '../../src/decision/certificate.ts'
 import type { Costs } from '../../src/decision/costs.ts'
+import { deskId } from '../../src/decision/desk.ts'
 import type { ModelOutput, Received, SourcePosition } from '../../src/decision/event.ts'
 import type { ControlFact, CounterFact, Facts } from '../../src/decision/facts.ts'
 import { inquire } from '../../src/decision/inquire.ts'
@@ -84,6 +85,10 @@ export const sampleLimit = (id: string, change: Partial<Limit> = {}): Limit => (
   ...change,
 })
 
+/** Two reviews an hour, of every action. */
+export const sampleDesk = (change: Partial<Limit> = {}): Limit =>
+  sampleLimit(deskId(null), { count: 'executions', per: [], max: 2, windowMs: HOUR, ...change })
+
 export const sampleNeed = (name: string, change: Partial<ContextNeed> = {}): ContextNeed => ({
   name,
   key: dimension(`attributes.${name}`, ({ attributes }) => {
@@ -163,6 +168,7 @@ export const samplePolicy = (change: Partial<Policy> = {}): Policy => ({
       actions: new Set(['refund']),
     }),
   ],
+  desks: [],
   context: [sampleNeed('seller', { actions: flagging })],
   rules: [
     sampleRule('trusted-seller', {

@@ -182,6 +182,24 @@ export const BAD_POLICIES: readonly BadPolicy[] = [
     '`assurance` cannot be 1',
   ),
   bad(
+    'a capacity without a time',
+    'rejects',
+    actions('a: { undo: reversible, reviewCapacity: ‸50 }'),
+    '`reviewCapacity` must be a text',
+  ),
+  bad(
+    'a capacity of nothing',
+    'rejects',
+    actions('a: { undo: reversible, reviewCapacity: ‸0/h }'),
+    '`0/h` cannot be `reviewCapacity`',
+  ),
+  bad(
+    'a capacity over a year',
+    'accepts',
+    actions('a: { undo: reversible, reviewCapacity: ‸50/365d }'),
+    'reviews cannot be counted over `365d`',
+  ),
+  bad(
     'costs without a calibrated score',
     'rejects',
     actions(

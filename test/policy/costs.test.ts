@@ -28,6 +28,21 @@ test.each<[string, Attributes, object]>([
   expect(lossOf(expression, attributes)).toMatchObject(expected)
 })
 
+test('an action has its own desk or shares the common one, whose reviews count as long as its window', () => {
+  const actions = `actions:
+  a: { undo: reversible, reviewCapacity: 400/8h }
+  b: { undo: reversible }
+  c: { undo: reversible }
+reviewCapacity: 50/2d
+`
+  const policy = policyOf(policyText({ actions, context: '', limits: '', rules: '' }))
+  expect(policy.desks).toMatchObject([
+    { id: 'review:a', max: 400, windowMs: 8 * 3_600_000, actions: new Set(['a']) },
+    { id: 'review:*', max: 50, windowMs: 48 * 3_600_000, actions: new Set(['b', 'c']) },
+  ])
+  expect(policy.longestWindowMs).toBe(48 * 3_600_000)
+})
+
 test('one expression serves one event after the other', () => {
   expect([1, 2, 3].map((amount) => lossOf('event.attributes.amount', { amount }))).toEqual(
     [1, 2, 3].map((amount) => ({ kind: 'value', amount })),

@@ -24,6 +24,14 @@ export const GOOD_POLICIES: readonly { readonly name: string; readonly text: str
     ),
   },
   {
+    name: 'reviewers for all, and some for one action',
+    text: policyText({
+      ...ALONE,
+      actions:
+        'actions:\n  a: { undo: reversible, reviewCapacity: 400/8h }\n  b: { undo: reversible }\nreviewCapacity: 50/h\n',
+    }),
+  },
+  {
     name: 'costs by amount',
     text: action(
       '{ undo: irreversible, confidence: { certified: { risk: 0.5, assurance: 0.5 }, calibrated: required }, costs: { wrongExecution: "event.attributes.amount * 1.5 + (event.tenant == \'a\' ? 2.0 : 0.0)", wrongReject: 15, review: 4 } }',

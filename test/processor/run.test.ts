@@ -7,7 +7,9 @@ import {
   NOW,
   sampleCertificate,
   sampleCertificates,
+  sampleCosts,
   sampleDemand,
+  sampleDesk,
   sampleOrder,
   samplePolicy,
 } from '../decision/samples.ts'
@@ -170,6 +172,30 @@ describe('one batch after the other', () => {
     it.log.append(0, bytesOf({ id: 'd', action: 'listing.remove' }))
     await drain(it, 4)
     expect(verdictOf(it.log.visible.at(-1)!).route).toBe('execute')
+  })
+
+  test('a desk counts its reviews; beyond its capacity they wait, or are rejected where a look is worth less than its price', async () => {
+    const flag = actionRule('listing.flag', { costs: sampleCosts() })
+    const policy = { ...FREE, actions: new Map([['listing.flag', flag]]), desks: [sampleDesk()] }
+    const it = flow({ partitions: 1, policy })
+    // Worth a look up to the third review in the window at 0.5, up to the fifth at 0.7.
+    const scores = [0.5, 0.99, 0.5, 0.5, 0.5, 0.7, 0.7, 0.7, 0.1, 0.99]
+    for (const [at, confidence] of scores.entries()) it.log.append(0, bytesOf({ id: `e${at}`, confidence }))
+    await drain(it, scores.length)
+    const verdicts = it.log.visible.filter((one) => one.topic !== 'policies').map(verdictOf)
+    expect(verdicts.map(({ route, code }) => `${route} ${code}`)).toEqual([
+      'review confidence.below_execute',
+      'execute confidence.sufficient',
+      'review confidence.below_execute',
+      'review limit.review_capacity',
+      'reject limit.review_price',
+      'review limit.review_capacity',
+      'review limit.review_capacity',
+      'reject limit.review_price',
+      'reject confidence.below_reject',
+      'execute confidence.sufficient',
+    ])
+    for (const verdict of verdicts) expect(recomputed(verdict, policy)).toEqual(verdict)
   })
 
   test('the texts that verdicts name travel with the first of them', async () => {

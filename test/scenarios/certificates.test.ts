@@ -14,7 +14,10 @@ import { until } from './support/until.ts'
 const DROP = 'item.drop'
 const POLICY = policyText().replace(
   'context:\n',
-  `  ${DROP}: { undo: irreversible, confidence: { certified: { risk: 0.05, assurance: 0.95 } } }\ncontext:\n`,
+  `  ${DROP}: { undo: irreversible, confidence: { certified: { risk: 0.05, assurance: 0.95 } } }
+  item.weigh: { undo: reversible, confidence: { execute: 0.6 }, reviewCapacity: 2/h }
+context:
+`,
 )
 const BY = ['--author', 'ada', '--reason', 'accuracy fell']
 
@@ -111,6 +114,25 @@ test('a new certificate is taken over while running; an edited one is refused, a
   await becomes('review calibration.certificate_expired')
   await certify('--risk', '0.08')
   await becomes('review calibration.certificate_too_weak')
+})
+
+test('reviews beyond what the desk can do are marked, and what is sure enough is executed all the same', async () => {
+  const answers: string[] = []
+  let last = ''
+  for (const confidence of [0.5, 0.9, 0.5, 0.5, 0.9, 0.5]) {
+    const { at, answer } = await decide({ action: 'item.weigh', confidence })
+    answers.push(answer)
+    last = at
+  }
+  const [executed, reviewed, marked] = [
+    'execute confidence.sufficient',
+    'review confidence.below_execute',
+    'review limit.review_capacity',
+  ]
+  expect(answers).toEqual([reviewed, executed, reviewed, marked, executed, marked])
+  const { stdout } = await runCli(['explain', last], it.env())
+  expect(stdout.replaceAll(/\s+/g, ' ')).toContain('this would be review 4 in 1 h, and 2 are what the desk can do')
+  expect(stdout).toContain('Decided again from this record: the same verdict.')
 })
 
 test('nothing was lost or doubled', async () => {
