@@ -88,6 +88,8 @@ describe('an aborted record is never shown', () => {
   test.each(Object.entries(scenes))('%s', async (_, play) => {
     const topic = await scene.topic(1)
     const expected = await play(topic)
+    // The end of a transaction is answered before its markers are written.
+    await expect.poll(() => seenByKcat(topic), { timeout: 10_000 }).toHaveLength(expected.length)
     const texts = await shown(topic)
     expect(texts.map((it) => it.split(' ').slice(2).join(' '))).toEqual(expected)
     expect(texts).toEqual(await seenByKcat(topic))
