@@ -10,6 +10,7 @@ export const CODES = {
   'event.too_old': 'the event is older than the policy allows',
   'event.duplicate': 'the same event was decided before; see the first decision',
   'event.conflict': 'an event with the same id but another payload was decided before',
+  'event.replayed': 'the record itself was decided before, and the group’s offset was set back; see its first decision',
   'event.time_in_future': 'the event claims a time further ahead than clocks may differ',
   'event.unkeyed': 'the record has no key, so its order among its entity’s events is unknown',
   'event.incomplete': 'a field that identifies the event is empty',

@@ -10,6 +10,7 @@ import { checkControl } from './checks/control.ts'
 import { checkEvent } from './checks/event.ts'
 import { checkLimits, checkReserved } from './checks/limits.ts'
 import { checkRules } from './checks/rules.ts'
+import { decisionIdOf } from './keys.ts'
 import { checkState } from './checks/state.ts'
 import { checkDesk, deskOf, worthwhileReviews } from './desk.ts'
 import type { Received } from './event.ts'
@@ -103,7 +104,7 @@ function conclude(noticed: readonly Finding[], matter: Matter, actionKey: string
   const findings = inOrder(audit.selected ? [...noticed, selected(audit)] : noticed)
   const score = scoreOf(matter)
   return {
-    decisionId: `${source.topic}:${source.partition}:${source.offset}`,
+    decisionId: decisionIdOf(source),
     actionKey,
     route,
     code: decidingCode(findings),

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { ModelOutput } from './event.ts'
+import type { ModelOutput, SourcePosition } from './event.ts'
 import type { Limit } from './policy.ts'
 
 /** Each part behind its length in UTF-16 units, so that no two lists of parts read the same; null differs from ''. */
@@ -7,6 +7,9 @@ const frame = (part: string | null): string => (part === null ? '-' : `${part.le
 
 /** SHA-256, first 16 bytes in hex. */
 const digestOf = (framed: string): string => hash('sha256', framed, 'hex').slice(0, 32)
+
+/** Where the record lies, readable, so that a replay gives the same id and `explain` finds it without an index. */
+export const decisionIdOf = ({ topic, partition, offset }: SourcePosition): string => `${topic}:${partition}:${offset}`
 
 /** What makes a proposal the same proposal: tenant, source and id. An executor deduplicates on it. */
 export const actionKeyOf = (event: ModelOutput): string =>

@@ -3,6 +3,7 @@ import type { Inquiry, CounterInquiry } from '../decision/inquiry.ts'
 import type { Policy } from '../decision/policy.ts'
 import type { ModelOutput, Received } from '../decision/event.ts'
 import { inquire } from '../decision/inquire.ts'
+import { decisionIdOf } from '../decision/keys.ts'
 import { reliableFor } from '../decision/proof.ts'
 import type { DecodedRun } from './decode.ts'
 import type { Lease } from './lease.ts'
@@ -37,44 +38,73 @@ export async function observe(
   parts: ObserveParts,
 ): Promise<Observed> {
   const { policy } = rulebook
-  const ranges = runs.map((run) => toRange(run, lease, policy))
+  const asked = runs.map((run) => inquiriesOf(run, policy))
+  const ranges = runs.map((run, at) => toRange(run, asked[at] ?? [], lease))
   const answer = await parts.state.observe(ranges, policy.duplicatesMs, policy.longestWindowMs)
   if (answer.kind === 'fenced') return { kind: 'fenced', refusal: answer }
   const observations = answer.kind === 'observed' ? answer.observations : null
   const now = Math.floor(parts.timer.now())
+  const ordersOn = (event: ModelOutput): Facts['control'] => ordersFor(event, rulebook, parts.control)
   const byPartition = new Map<number, Map<number, Known>>()
   runs.forEach((run, at) => {
     const seen = observations?.get(run.partition)
-    byPartition.set(
-      run.partition,
-      knownOf(run, ranges[at]?.inquiries ?? [], seen, now, (event) => ordersFor(event, rulebook, parts.control)),
-    )
+    const around = { now, ordersOn, decided: decidedOf(lease, run.partition) }
+    byPartition.set(run.partition, knownOf(run, asked[at] ?? [], seen, around))
   })
   return { kind: 'known', byPartition, refusal: answer.kind === 'unavailable' ? answer : null }
 }
 
+/** What a run's facts are made of besides what state knows. */
+type Around = {
+  readonly now: number
+  readonly ordersOn: (event: ModelOutput) => Facts['control']
+  readonly decided: number
+}
+
+const decidedOf = (lease: Lease, partition: number): number => lease.decided.get(partition) ?? 0
+
 const ordersFor = (event: ModelOutput, { policy, certificates }: Rulebook, control: ControlSource): Facts['control'] =>
   control.matching(event, reliableFor(event, policy, certificates))
 
-function toRange(run: DecodedRun, lease: Lease, policy: Policy): ObserveRange {
+function inquiriesOf(run: DecodedRun, policy: Policy): readonly Inquiry[] {
   const inquiries: Inquiry[] = []
   for (const it of run.records) if (it.kind === 'event') inquiries.push(inquire(it.received, policy))
+  return inquiries
+}
+
+/** What was decided before is not asked about again: it was counted then, and its facts are forgotten. */
+function toRange(run: DecodedRun, inquiries: readonly Inquiry[], lease: Lease): ObserveRange {
+  const { partition, from, next } = run
+  const decided = decidedOf(lease, partition)
+  const committed = lease.committed.get(partition) ?? 0
+  lease.told.set(partition, committed)
   return {
-    partition: run.partition,
-    token: lease.tokens.get(run.partition) ?? 0,
-    from: run.from,
-    next: run.next,
-    committed: lease.committed.get(run.partition) ?? 0,
-    inquiries,
+    partition,
+    token: lease.tokens.get(partition) ?? 0,
+    from,
+    next,
+    committed,
+    inquiries: from < decided ? inquiries.filter(({ offset }) => offset >= decided) : inquiries,
   }
+}
+
+/** Runs of nothing that tell state how far each partition is committed, where it does not know. */
+export function untold(lease: Lease): readonly ObserveRange[] {
+  const ranges: ObserveRange[] = []
+  for (const [partition, committed] of lease.committed) {
+    const token = lease.tokens.get(partition)
+    if (token === undefined || lease.told.get(partition) === committed) continue
+    lease.told.set(partition, committed)
+    ranges.push({ partition, token, from: committed, next: committed, committed, inquiries: [] })
+  }
+  return ranges
 }
 
 function knownOf(
   run: DecodedRun,
   inquiries: readonly Inquiry[],
   seen: ReadonlyMap<number, Observation> | undefined,
-  now: number,
-  ordersOn: (event: ModelOutput) => Facts['control'],
+  { now, ordersOn, decided }: Around,
 ): Map<number, Known> {
   const known = new Map<number, Known>()
   let next = 0
@@ -82,13 +112,25 @@ function knownOf(
     if (it.kind !== 'event') continue
     const inquiry = inquiries[next++]
     if (inquiry === undefined) throw new Error('an event without an inquiry')
-    const orders = ordersOn(it.received.event)
+    const { received } = it
+    const orders = ordersOn(received.event)
     const observation = seen?.get(inquiry.offset)
     const facts = observation === undefined ? factsWithout(inquiry, now, orders) : factsOf(inquiry, observation, orders)
-    known.set(inquiry.offset, { received: it.received, inquiry, facts })
+    known.set(inquiry.offset, {
+      received,
+      inquiry,
+      facts: inquiry.offset < decided ? factsAgain(facts, received) : facts,
+    })
   }
   return known
 }
+
+/** The first of this event is the event itself: the group's offset was set back to before it. */
+const factsAgain = (facts: Facts, { source }: Received): Facts => ({
+  ...facts,
+  state: 'ok',
+  first: { decisionId: decisionIdOf(source), digest: source.digest },
+})
 
 /** The facts when state did not answer: nothing is known but the processor's own time and the operator's orders. */
 function factsWithout(inquiry: Inquiry, now: number, control: Facts['control']): Facts {

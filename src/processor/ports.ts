@@ -145,12 +145,19 @@ export type StateRefusal =
 /** Per partition, per offset. */
 export type ByOffset<T> = ReadonlyMap<number, ReadonlyMap<number, T>>
 
+/** By partition. */
+export type Owned = {
+  readonly kind: 'owned'
+  readonly tokens: ReadonlyMap<number, number>
+  readonly decided: ReadonlyMap<number, number>
+}
+
 export type StateStore = {
-  /** Takes the partitions over. `committed` is compared with the watermark: less seen than committed means lost state. */
-  readonly acquire: (
-    positions: ReadonlyMap<number, Position>,
-    longestWindowMs: number,
-  ) => Promise<{ readonly kind: 'owned'; readonly tokens: ReadonlyMap<number, number> } | StateRefusal>
+  /**
+   * Takes the partitions over. `committed` is compared with the watermark: less seen than committed means lost state.
+   * `decided`: below it all was committed before; beyond `start` only where somebody has set the group's offset back.
+   */
+  readonly acquire: (positions: ReadonlyMap<number, Position>, longestWindowMs: number) => Promise<Owned | StateRefusal>
   /**
    * Counts and reads, once per offset for ever: a repeated offset gets its recorded observation. One round trip; none
    * without ranges, unless state is to be told what it missed while it was away.

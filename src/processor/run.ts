@@ -1,4 +1,5 @@
 import type { Lease } from './lease.ts'
+import { untold } from './observe.ts'
 import { observeBatch, prepareBatch } from './prepare-batch.ts'
 import type { LearnedSteps, ObservedBatch, PreparedBatch, Steps } from './prepare-batch.ts'
 import { VerdictSizes } from './verdict-sizes.ts'
@@ -64,10 +65,11 @@ async function takeState(processor: Processor, assignment: Assignment, signal: A
   const committed = new Map([...assignment.positions].map(([partition, { start }]) => [partition, start]))
   const answer = await state.acquire(assignment.positions, rulebook.current().policy.longestWindowMs)
   if (answer.kind === 'owned') {
-    return (await log.confirm(assignment)) ? { assignment, tokens: answer.tokens, committed } : null
+    const { tokens, decided } = answer
+    return (await log.confirm(assignment)) ? { assignment, tokens, decided, committed, told: new Map(committed) } : null
   }
   observer.refused(answer)
-  return { assignment, tokens: new Map(), committed }
+  return { assignment, tokens: new Map(), decided: new Map(), committed, told: new Map(committed) }
 }
 
 /**
@@ -100,7 +102,7 @@ async function serve(processor: Running, lease: Lease, published: Set<string>, s
     underWay = commit(processor, lease, batch, published)
   }
   await ahead
-  await underWay
+  if ((await underWay) && signal.aborted) await tellCommitted(processor, lease)
 }
 
 /** `nothing`: no record came. `fenced`: state has another owner for one of the partitions; all must be acquired anew. */
@@ -112,17 +114,20 @@ type Begun =
 async function begin(processor: Processor, lease: Lease): Promise<Begun> {
   const { log, pace, rulebook } = processor
   const polled = await log.poll(lease.assignment, pace.maxRecords, pace.pollMs)
-  if (polled.length === 0) return await idle(processor)
+  if (polled.length === 0) return await tellCommitted(processor, lease)
   const putBack = (held: PartitionBatch): void => log.putBack(lease.assignment, held, pace.holdMs)
   const answer = await observeBatch(polled, lease, rulebook.current(), putBack, processor)
   if (answer.kind === 'fenced') return await fenced(processor, answer.refusal)
   return { kind: 'observed', batch: answer.batch, isFull: countOf(polled) >= pace.maxRecords }
 }
 
-/** Nothing new comes, but state may have been away, and what it missed then others should know of. */
-async function idle(processor: Processor): Promise<Begun> {
+/**
+ * Nothing new comes, or nothing more is to be done. State may have been away, and what it missed then others should know
+ * of; and it learns what has been committed, which must not be decided again if somebody sets the offset back.
+ */
+async function tellCommitted(processor: Processor, lease: Lease): Promise<Begun> {
   const { duplicatesMs, longestWindowMs } = processor.rulebook.current().policy
-  const answer = await processor.state.observe([], duplicatesMs, longestWindowMs)
+  const answer = await processor.state.observe(untold(lease), duplicatesMs, longestWindowMs)
   return answer.kind === 'fenced' ? await fenced(processor, answer) : { kind: 'nothing' }
 }
 

@@ -11,7 +11,8 @@
 --   {d}:state            hash    epoch (random; a new one begins when state was lost), lostAt (ms; while it is there,
 --                                counters lack what was counted before the epoch), owner (group and topic)
 --   {d}:p:<partition>    hash    token, watermark (next offset to observe), committed, epoch, since (what lies below it
---                                was not observed in this epoch), reserved (after the last offset that asked for places)
+--                                was not observed in this epoch), reserved (after the last offset that asked for places),
+--                                decided (the furthest that was ever committed, whatever was set back since)
 --   {d}:f:<partition>    hash    what was recorded of offsets not yet committed, one JSON array a line, lines ending
 --                                in a comma but for the last: o<offset>-<next> = observations of the offsets from the
 --                                first to before the second, g<offset>-<next> = grants
@@ -83,13 +84,15 @@ local function values_of(keys, total)
 end
 
 local function partition_of(prefix, partition)
-  local own = call('HMGET', prefix .. 'p:' .. partition, 'token', 'watermark', 'committed', 'epoch', 'reserved')
+  local own = call('HMGET', prefix .. 'p:' .. partition, 'token', 'watermark', 'committed', 'epoch', 'reserved',
+    'decided')
   return {
     token = own[1],
     watermark = own[2] and tonumber(own[2]),
     committed = tonumber(own[3] or '0'),
     epoch = own[4],
     reserved = tonumber(own[5] or '0'),
+    decided = max(tonumber(own[3] or '0'), tonumber(own[6] or '0')),
   }
 end
 
@@ -280,7 +283,9 @@ end
 --          the watermark must have come (lower than committed where the caller can still catch up from memory), and the
 --          end of what asked for places, as far as the caller knows
 --          Without partitions nothing is changed.
--- Returns  { 'foreign', owner } with nothing changed, or { 'owned', '0' or '1': state is incomplete, token, token, ... }
+-- Returns  { 'foreign', owner } with nothing changed, or { 'owned', '0' or '1': state is incomplete, and for each
+--          partition its token and the offset below which all was committed before, which is beyond the next offset to
+--          read only where somebody has set the group's offset back }
 local function acquire(keys, args)
   local state_key = keys[1]
   local prefix = prefix_of(state_key)
@@ -322,7 +327,9 @@ local function acquire(keys, args)
         'reserved', args[i + 4])
       call('UNLINK', prefix .. 'f:' .. args[i])
     end
-    reply[at + 2] = token
+    local decided = text(max(own.decided, start))
+    call('HSET', key, 'decided', decided)
+    reply[2 * at + 1], reply[2 * at + 2] = token, decided
   end
   return reply
 end

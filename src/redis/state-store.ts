@@ -113,15 +113,17 @@ export class RedisStateStore implements StateStore {
       const args = [randomBytes(6).toString('base64url'), ownerOf(this.#config), ...claims.flatMap(claimArgs)]
       const answer = await this.#connection.call('acquire', args, this.#config.deadlineMs)
       if (answer.kind === 'unavailable') return answer
-      const [kind, figure, ...tokens] = answer.reply as readonly string[]
+      const [kind, figure, ...given] = answer.reply as readonly string[]
       this.#trouble = kind === 'foreign' ? foreign(figure ?? '', this.#config) : null
       if (this.#trouble !== null) return { kind: 'unavailable', fault: this.#trouble }
       this.#isIncomplete = figure === '1'
       this.#keepOnly(claims)
       for (const [at, { partition, needed }] of claims.entries())
-        this.#owned.set(partition, { token: Number(tokens[at]), reached: needed, since: 0 })
+        this.#owned.set(partition, { token: Number(given[2 * at]), reached: needed, since: 0 })
       for (const { partition } of claims) this.#known.add(partition)
-      return { kind: 'owned', tokens: new Map([...this.#owned].map(([partition, { token }]) => [partition, token])) }
+      const tokens = new Map([...this.#owned].map(([partition, { token }]) => [partition, token]))
+      const decided = new Map(claims.map(({ partition }, at) => [partition, Number(given[2 * at + 1])]))
+      return { kind: 'owned', tokens, decided }
     })
   }
 
@@ -129,7 +131,9 @@ export class RedisStateStore implements StateStore {
     return this.#inTurn(async () => {
       const segments = ranges.map(observeSegment)
       const result = await this.#observe(ranges, segments, wholeMs(duplicatesMs), wholeMs(longestWindowMs))
-      if (result.kind === 'unavailable') for (const segment of segments) this.#backlog.add(segment)
+      if (result.kind === 'unavailable') {
+        for (const segment of segments) if (segment.next > segment.from) this.#backlog.add(segment)
+      }
       return result
     })
   }

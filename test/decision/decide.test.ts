@@ -49,6 +49,7 @@ const ROWS = decisionTable(`
   listing.flag    0.95       time-huge,any-age                  review   event.time_in_future,confidence.sufficient
   cache.refresh   0.95       now-infinite,any-age               review   event.time_in_future,confidence.sufficient
   listing.flag    0.95       repeat                             reject   event.duplicate,confidence.sufficient
+  listing.flag    0.95       replay                             review   event.replayed,confidence.sufficient
   listing.flag    0.95       conflict                           review   event.conflict,confidence.sufficient
   listing.flag    0.95       unkeyed                            review   event.unkeyed,confidence.sufficient
   listing.flag    0.95       no-id                              review   event.incomplete,confidence.sufficient

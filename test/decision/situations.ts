@@ -128,6 +128,9 @@ export const SITUATIONS: Readonly<Record<string, Situation>> = {
   'time-nan': { event: { time: Number.NaN } },
   'time-huge': { event: { time: -1e300 } },
   'now-infinite': { facts: () => ({ now: Infinity }) },
+  replay: {
+    facts: () => ({ first: { decisionId: 'model.outputs:3:1842', digest: '00112233445566778899aabbccddeeff' } }),
+  },
   repeat: { facts: () => ({ first: { decisionId: 'model.outputs:3:7', digest: '00112233445566778899aabbccddeeff' } }) },
   conflict: { facts: () => ({ first: { decisionId: 'model.outputs:3:7', digest: 'other' } }) },
   unkeyed: { source: { keyed: false } },

@@ -207,6 +207,22 @@ describe('one batch after the other', () => {
     expect(verdictOf(it.log.visible.at(-1)!).policy.certificates).toBe(it.rulebook.certificates.digest)
   })
 
+  test('what was decided before an operator set the offset back goes to review, and what comes after is decided', async () => {
+    const it = flow({ partitions: 1 })
+    for (let n = 0; n < 7; n++) it.log.append(0, bytesOf({ id: `e-${n}` }))
+    await drain(it, 7)
+    it.log.commitAs(new Map([[0, 2]]))
+    it.log.append(0, bytesOf({ id: 'new' }))
+    await drain(it, 8)
+    const codes = it.log.visible.filter((one) => one.topic !== 'policies').map((one) => verdictOf(one))
+    expect(codes.slice(7).map(({ source, route, code }) => [source.offset, route, code])).toEqual([
+      ...[2, 3, 4, 5, 6].map((offset) => [offset, 'review', 'event.replayed']),
+      [7, codes[0]!.route, codes[0]!.code],
+    ])
+    expect(codes[7]!.facts.first?.decisionId).toBe(codes[7]!.decisionId)
+    for (const verdict of codes) expect(verdict).toEqual(recomputed(verdict, it.rulebook.policy))
+  })
+
   test('a kill switch holds from the next batch on and is recorded', async () => {
     const it = flow({ partitions: 1 })
     it.orders.apply('stop', {

@@ -10,7 +10,7 @@ test('answers and refusals pass through unchanged, and each is timed once but fo
     return answer
   }
   const store: StateStore = {
-    acquire: () => after(3, { kind: 'owned', tokens: new Map([[1, 7]]) }),
+    acquire: () => after(3, { kind: 'owned', tokens: new Map([[1, 7]]), decided: new Map() }),
     observe: () => after(2, refusal),
     reserve: () => Promise.reject(new Error('a bug')),
   }
@@ -21,7 +21,7 @@ test('answers and refusals pass through unchanged, and each is timed once but fo
     (operation, ms) => times.push([operation, ms]),
     () => clock,
   )
-  expect(await timed.acquire(new Map(), 1)).toEqual({ kind: 'owned', tokens: new Map([[1, 7]]) })
+  expect(await timed.acquire(new Map(), 1)).toEqual({ kind: 'owned', tokens: new Map([[1, 7]]), decided: new Map() })
   const range = { partition: 1, token: 7, from: 0, next: 0, committed: 0, inquiries: [] }
   expect(await timed.observe([range], 1, 1)).toBe(refusal)
   expect(await timed.observe([], 1, 1)).toBe(refusal)

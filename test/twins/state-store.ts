@@ -4,6 +4,7 @@ import type {
   Grant,
   Observation,
   ObserveRange,
+  Owned,
   Position,
   ReserveRange,
   StateRefusal,
@@ -14,6 +15,8 @@ type Partition = {
   token: number
   watermark: number
   committed: number
+  /** The furthest that was ever committed. */
+  decided: number
   epoch: number
   /** After the last offset that asked for places. */
   reserved: number
@@ -101,10 +104,7 @@ export class StateStoreTwin implements StateStore {
     else this.#context.set(hash, value)
   }
 
-  async acquire(
-    positions: ReadonlyMap<number, Position>,
-    _longestWindowMs: number,
-  ): Promise<{ readonly kind: 'owned'; readonly tokens: ReadonlyMap<number, number> } | StateRefusal> {
+  async acquire(positions: ReadonlyMap<number, Position>, _longestWindowMs: number): Promise<Owned | StateRefusal> {
     this.calls++
     this.#tokens = new Map()
     this.#since = new Map()
@@ -137,7 +137,11 @@ export class StateStoreTwin implements StateStore {
     this.#tokens = tokens
     for (const partition of tokens.keys()) this.#known.add(partition)
     this.#reached = needed
-    return { kind: 'owned', tokens }
+    return {
+      kind: 'owned',
+      tokens,
+      decided: new Map([...claims.keys()].map((it) => [it, this.#partition(it).decided])),
+    }
   }
 
   async observe(
@@ -233,6 +237,7 @@ export class StateStoreTwin implements StateStore {
     const own = this.#partitions.get(partition) ?? fresh()
     this.#partitions.set(partition, own)
     own.token = Math.max(own.token + 1, this.#now() * 1000)
+    own.decided = Math.max(own.decided, own.committed, start)
     own.committed = start
     if (own.epoch === this.#epoch) own.watermark = Math.max(own.watermark, needed)
     else {
@@ -349,7 +354,7 @@ export class StateStoreTwin implements StateStore {
   // ---- Outages ------------------------------------------------------------------------------------------------------
 
   #remember(ranges: readonly ObserveRange[]): StateRefusal {
-    for (const range of ranges) {
+    for (const range of ranges.filter(({ from, next }) => next > from)) {
       const held = (this.#backlog.get(range.partition) ?? []).filter((it) => it.from < range.from)
       this.#backlog.set(range.partition, [...held.map((it) => until(it, range.from)), range])
       const weights = [...this.#backlog.values()].flat().map((it) => it.inquiries.length + 1)
@@ -434,6 +439,7 @@ const fresh = (): Partition => ({
   token: 0,
   watermark: 0,
   committed: 0,
+  decided: 0,
   epoch: 0,
   reserved: 0,
   observations: new Map(),

@@ -1,4 +1,5 @@
 import type { ModelOutput } from '../event.ts'
+import { decisionIdOf } from '../keys.ts'
 import { NONE, finding, including } from '../matter.ts'
 import type { Check, Matter } from '../matter.ts'
 import type { Finding } from '../verdict.ts'
@@ -27,11 +28,14 @@ function tooOld({ event, facts, policy }: Matter): Finding | null {
 
 function repeated({ source, facts: { first } }: Matter): Finding | null {
   if (first === null) return null
+  if (first.decisionId === decisionIdOf(source)) return finding('review', 'event.replayed', null, REPLAYED)
   const where = `decision ${quote(first.decisionId)}`
   return first.digest === source.digest
     ? finding('reject', 'event.duplicate', null, `the same event was decided before, in ${where}`)
     : finding('review', 'event.conflict', null, `an event of this id but other content was decided before, in ${where}`)
 }
+
+const REPLAYED = 'this very record was decided before, and the group’s offset was set back to before it'
 
 /** A time that cannot be placed is not known to be past; that includes `now`, without which nothing is. */
 function inFuture({ event: { time }, facts: { now }, policy }: Matter): Finding | null {
