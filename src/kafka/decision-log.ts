@@ -59,6 +59,7 @@ class Log {
   #committing: Promise<void> | null = null
   #committed = 0
   #discarded = 0
+  #discardedInARow = 0
   #refresher: NodeJS.Timeout | null = null
 
   constructor(options: DecisionLogOptions & Tuning) {
@@ -77,6 +78,7 @@ class Log {
     this.#endHeld('acquired anew')
     this.#held = null
     const either = AbortSignal.any([signal, this.#closing.signal])
+    if (this.#isStuck) await pause(STUCK_PAUSE_MS, either).catch(() => undefined)
     for (const backoff = new Backoff(20, 1_000); ; await pause(backoff.next(), either)) {
       try {
         either.throwIfAborted()
@@ -135,6 +137,9 @@ class Log {
     }
     this.#committed++
     this.#fencedInARow = 0
+    const wasStuck = this.#isStuck
+    this.#discardedInARow = 0
+    if (wasStuck) this.#tellAcquired(held)
     return { kind: 'committed' }
   }
 
@@ -253,13 +258,19 @@ class Log {
     this.#held = { assignment, place, fetcher, ending }
     this.#refresher ??= setInterval(() => void this.#lookAround(), this.#options.metadataMs)
     if (positions.size < place.partitions.length) this.#endAfter(ending, MISSING_MS)
-    const partitions = [...positions.keys()]
-    this.#status({
-      kind: 'acquired',
-      text: `generation ${place.seat.generation}, partitions ${partitions.join(' ')}`,
-      partitions,
-    })
+    if (!this.#isStuck) this.#tellAcquired(this.#held)
     return this.#held
+  }
+
+  #tellAcquired({ assignment }: Held): void {
+    const partitions = [...assignment.positions.keys()]
+    const text = `generation ${assignment.generation}, partitions ${partitions.join(' ')}`
+    this.#status({ kind: 'acquired', text, partitions })
+  }
+
+  /** What is acquired again and again without a commit is of no use to anybody. */
+  get #isStuck(): boolean {
+    return this.#discardedInARow > STUCK_AFTER
   }
 
   /** What was left out is asked for again by acquiring anew, which costs no rebalance. */
@@ -317,9 +328,12 @@ class Log {
 
   #discard(problem: unknown): CommitResult {
     this.#discarded++
+    this.#discardedInARow++
     if (remedyOf(problem) === 'fenced') this.#fencedInARow++
     this.#membership.heed(problem)
     this.#endHeld('discarded')
+    if (this.#isStuck)
+      this.#status({ kind: 'waiting', text: `nothing can be committed: ${messageOf(problem)}`, code: codeOf(problem) })
     const discarded = { kind: 'discarded', reason: messageOf(problem), code: codeOf(problem) } as const
     if (!(problem instanceof RecordTooLarge)) return discarded
     return { ...discarded, tooLarge: { topic: problem.topic, partition: problem.partition } }
@@ -331,6 +345,9 @@ class Log {
 }
 
 const PRODUCER_FENCED = 90
+/** So many discards in a row are not a fault of the moment any more; then it is told, and tried again less often. */
+const STUCK_AFTER = 3
+const STUCK_PAUSE_MS = 500
 /** How often is told of a wait, milliseconds. */
 const TELL_MS = 2_000
 

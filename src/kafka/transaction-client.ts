@@ -175,7 +175,7 @@ export class TransactionClient {
 
   async #addPartitions(pieces: readonly PartitionOutput[], producer: Producer): Promise<void> {
     const request = addPartitionsToTxn(this.#settings.transactionalId, producer, partitionsOf(pieces))
-    await this.#afterMarkers(request.apiName, async () => {
+    await this.#afterMarkers(async () => {
       const codes = await this.#cluster.send(await this.#coordinator(), 'transaction', request)
       return worstOf(request.apiName, codes, pieces)
     })
@@ -186,12 +186,12 @@ export class TransactionClient {
    * being written, since EndTxn answers before they are. Nothing was added then, so it is safe to ask again, and usual
    * back to back.
    */
-  async #afterMarkers(apiName: string, add: () => Promise<number>): Promise<void> {
+  async #afterMarkers(add: () => Promise<Outcome>): Promise<void> {
     const until = performance.now() + MARKERS_WAIT_MS.inAll
     const waits = new Backoff(MARKERS_WAIT_MS.first, MARKERS_WAIT_MS.last)
     for (;;) {
-      const code = await add()
-      if (code !== CONCURRENT_TRANSACTIONS || performance.now() > until) return refuse(apiName, code)
+      const { where, code } = await add()
+      if (code !== CONCURRENT_TRANSACTIONS || performance.now() > until) return refuse(where, code)
       this.#markerWaits++
       await new Promise((resolve) => setTimeout(resolve, waits.next()))
     }
@@ -231,7 +231,8 @@ export class TransactionClient {
     const request = produce(transactionalId, requestTimeoutMs, batches)
     const codes = await this.#cluster.send(node, 'transaction', request)
     this.#learnSizes(request.apiName, codes, batches)
-    refuse(request.apiName, worstOf(request.apiName, codes, batches))
+    const { where, code } = worstOf(request.apiName, codes, batches)
+    refuse(where, code)
   }
 
   /**
@@ -251,14 +252,15 @@ export class TransactionClient {
   async #commitOffsets(offsets: ReadonlyMap<number, number>, seat: Seat, producer: Producer): Promise<void> {
     const { transactionalId, group, input } = this.#settings
     const add = addOffsetsToTxn(transactionalId, producer, group)
-    await this.#afterMarkers(add.apiName, async () => {
+    await this.#afterMarkers(async () => {
       const { code } = await this.#cluster.send(await this.#coordinator(), 'transaction', add)
-      return code
+      return { where: add.apiName, code }
     })
     const commit = txnOffsetCommit(transactionalId, producer, seat, input, offsets)
     const codes = await this.#cluster.send(await this.#cluster.coordinator('group', group), 'transaction', commit)
     const asked = [...offsets.keys()].map((partition) => ({ topic: input, partition }))
-    refuse(commit.apiName, worstOf(commit.apiName, codes, asked))
+    const { where, code } = worstOf(commit.apiName, codes, asked)
+    refuse(where, code)
   }
 }
 
@@ -279,21 +281,25 @@ function partitionsOf(pieces: readonly PartitionOutput[]): TopicPartitions {
   return new Map([...byTopic].map(([topic, ofTopic]) => [topic, ofTopic.map(({ partition }) => partition)]))
 }
 
+/** What a request came to, and what a message about it calls it. */
+type Outcome = { readonly where: string; readonly code: number }
+
 /**
- * 0 when every partition asked about was answered for with success, else the code that says most.
+ * Code 0 when every partition asked about was answered for with success, else the code that says most, and of which.
  * @throws NoAnswer when one is missing from the answer: what became of it is not known.
  */
 function worstOf(
   apiName: string,
   codes: PartitionCodes,
   asked: readonly { readonly topic: string; readonly partition: number }[],
-): number {
+): Outcome {
   const answered = new Map(codes.map(({ topic, partition, code }) => [`${topic}/${partition}`, code]))
-  let worst = 0
+  let worst: Outcome = { where: apiName, code: 0 }
   for (const { topic, partition } of asked) {
     const code = answered.get(`${topic}/${partition}`)
     if (code === undefined) throw new NoAnswer('lost', `${apiName}: no answer for ${topic}-${partition}`)
-    if (code !== 0 && (worst === 0 || worst === OPERATION_NOT_ATTEMPTED)) worst = code
+    if (code !== 0 && (worst.code === 0 || worst.code === OPERATION_NOT_ATTEMPTED))
+      worst = { where: `${apiName} of ${topic}-${partition}`, code }
   }
   return worst
 }

@@ -9,6 +9,8 @@ type Partition = {
   token: number
   watermark: number
   committed: number
+  /** The furthest that was ever committed. */
+  decided: number
   epoch: string
   reserved: number
   observations: Recorded[]
@@ -142,8 +144,8 @@ export class RedisLibrary {
     }
     if (isLost) this.lostAt = Math.floor(micros / 1000)
     this.#owner = owner
-    const tokens = claims.map((claim) => this.#take(claim, this.epoch ?? '', micros))
-    return ['owned', this.lostAt === null ? '0' : '1', ...tokens]
+    const given = claims.flatMap((claim) => this.#take(claim, this.epoch ?? '', micros))
+    return ['owned', this.lostAt === null ? '0' : '1', ...given]
   }
 
   #isLost({ partition, committed, needed, reserved }: Claim, isMending: boolean): boolean {
@@ -153,10 +155,12 @@ export class RedisLibrary {
     return !isMending && (own !== undefined || committed !== null)
   }
 
-  #take({ partition, start, needed, reserved }: Claim, epoch: string, micros: number): string {
+  /** The token, and the offset below which all was committed before. */
+  #take({ partition, start, needed, reserved }: Claim, epoch: string, micros: number): readonly string[] {
     const own = this.partitions.get(partition) ?? fresh()
     this.partitions.set(partition, own)
     own.token = Math.max(micros, own.token + 1)
+    own.decided = Math.max(own.decided, own.committed, start)
     own.committed = start
     if (own.epoch === epoch) {
       own.watermark = Math.max(own.watermark, needed)
@@ -168,7 +172,7 @@ export class RedisLibrary {
       own.observations = []
       own.grants = []
     }
-    return String(own.token)
+    return [String(own.token), String(own.decided)]
   }
 
   #lose(now: number): void {
@@ -316,6 +320,7 @@ const fresh = (): Partition => ({
   token: 0,
   watermark: 0,
   committed: 0,
+  decided: 0,
   epoch: '',
   reserved: 0,
   observations: [],
