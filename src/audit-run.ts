@@ -44,10 +44,13 @@ export type AuditOptions = {
 /** How often is asked what was committed, milliseconds. */
 const LOOK_MS = 1000
 /** How far input and answers may be read apart, offsets; and how long the one that is ahead waits, milliseconds. */
-const APART_MAX = 10_000
+const APART_MAX = 2000
 const WAIT_MS = 1000
 const RETRY_MS = 500
 const COUNTERS_AT_ONCE = 500
+
+/** What was committed of one partition, and where the topics ended after that. */
+type Mark = { readonly committed: number; readonly ends: Marks['ends'] }
 
 /** Reads a deployment's topics by a way of its own, and holds the answers against the input. */
 export class AuditRun {
@@ -63,6 +66,8 @@ export class AuditRun {
   /** By partition, the offset after the last that an answer was read to. */
   readonly #answered = new Map<number, number>()
   readonly #settled = new Set<number>()
+  /** By partition, what was committed when it was last asked. */
+  readonly #committed = new Map<number, number>()
   #stop = new AbortController()
 
   constructor(options: AuditOptions) {
@@ -119,7 +124,9 @@ export class AuditRun {
   }
 
   async #acceptInput({ partition, from, next, records }: Slice): Promise<void> {
-    await this.#waitWhile(() => next > (this.#answered.get(partition) ?? 0) + APART_MAX)
+    // What nobody has decided yet would wait for its answer for as long as the backlog is.
+    await this.#waitWhile(() => from > (this.#committed.get(partition) ?? 0), Infinity)
+    await this.#waitWhile(() => next > (this.#answered.get(partition) ?? 0) + APART_MAX, WAIT_MS)
     const events: InputEvent[] = []
     for (const record of records) events.push(await this.#inputEvent(record))
     this.#auditor.inputRead(partition, from, next, events)
@@ -134,7 +141,7 @@ export class AuditRun {
         continue
       }
       if (this.#cut.delete(placeOf(slice))) this.#auditor.raiseFloor(partition, answer.offset)
-      await this.#waitWhile(() => answer.offset > this.#readTo(partition) + APART_MAX)
+      await this.#waitWhile(() => answer.offset > this.#readTo(partition) + APART_MAX, WAIT_MS)
       this.#auditor.answered(partition, answer)
       this.#answered.set(partition, Math.max(this.#answered.get(partition) ?? 0, answer.offset + 1))
     }
@@ -144,8 +151,8 @@ export class AuditRun {
     return this.#positions.get(placeOf({ topic: this.#options.topics.input, partition })) ?? 0
   }
 
-  async #waitWhile(isAhead: () => boolean): Promise<void> {
-    for (let waited = 0; waited < WAIT_MS && isAhead() && !this.#stop.signal.aborted; waited += 20) await delay(20)
+  async #waitWhile(isAhead: () => boolean, maxMs: number): Promise<void> {
+    for (let waited = 0; waited < maxMs && isAhead() && !this.#stop.signal.aborted; waited += 20) await delay(20)
   }
 
   async #inputEvent({ topic, offset, timestamp, key, value }: FetchedRecord): Promise<InputEvent> {
@@ -222,12 +229,16 @@ export class AuditRun {
   // ---- Settling -----------------------------------------------------------------------------------------------------
 
   async #settleAlways(once: boolean): Promise<void> {
+    const open = new Map<number, Mark>()
     while (!this.#stop.signal.aborted) {
       const marks = await this.#marks()
-      if (marks !== null) await this.#settle(marks)
+      for (const [partition, committed] of marks?.committed ?? []) {
+        this.#committed.set(partition, committed)
+        if (!open.has(partition)) open.set(partition, { committed, ends: marks?.ends ?? new Map() })
+      }
+      await this.#settle(open, performance.now() + LOOK_MS)
       await this.#holdCounters()
       if (marks !== null && once && [...marks.committed.keys()].every((it) => this.#settled.has(it))) return
-      await delay(LOOK_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined)
     }
   }
 
@@ -247,31 +258,27 @@ export class AuditRun {
     }
   }
 
-  /** Each partition as soon as all its answers were read; the others wait for the slowest, for as long as marks are fresh. */
-  async #settle(marks: Marks): Promise<void> {
-    const open = new Map(marks.committed)
-    while (open.size > 0 && !this.#stop.signal.aborted) {
-      for (const [partition, committed] of open) {
-        if (!this.#isRead(partition, committed, marks)) continue
-        this.#settleCut(partition, committed)
-        this.#auditor.settle(partition, committed)
+  /** Each partition as soon as all its answers were read; one that is slow keeps its mark, and holds up no other. */
+  async #settle(open: Map<number, Mark>, until: number): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      for (const [partition, mark] of open) {
+        if (!this.#isRead(partition, mark)) continue
+        this.#settleCut(partition, mark.committed)
+        this.#auditor.settle(partition, mark.committed)
         this.#settled.add(partition)
         open.delete(partition)
       }
-      if (open.size > 0) await delay(20)
+      if (performance.now() >= until) return
+      await delay(20)
     }
   }
 
-  #isRead(partition: number, committed: number, { ends }: Marks): boolean {
-    const places = [...this.#routes.keys(), this.#options.topics.deadLetters].map((topic) =>
-      placeOf({ topic, partition }),
-    )
+  #isRead(partition: number, { committed, ends }: Mark): boolean {
+    const { input, deadLetters } = this.#options.topics
+    const places = [...this.#routes.keys(), deadLetters].map((topic) => placeOf({ topic, partition }))
     const isAnswered = places.every((place) => (this.#positions.get(place) ?? 0) >= (ends.get(place) ?? 0))
-    return (
-      isAnswered &&
-      this.#readTo(partition) >=
-        Math.min(committed, ends.get(placeOf({ topic: this.#options.topics.input, partition })) ?? committed)
-    )
+    const end = ends.get(placeOf({ topic: input, partition })) ?? committed
+    return isAnswered && this.#readTo(partition) >= Math.min(committed, end)
   }
 
   /** Nothing at all is left of what a place once held. */

@@ -21,7 +21,7 @@ export type AuditReport = {
 }
 
 /** How many of a partition may wait for their other half. */
-const WAITING_MAX = 20_000
+const WAITING_MAX = 5000
 /** Stands for the partition where a finding is about state. */
 const STATE = -1
 const RECENT_MAX = 200
