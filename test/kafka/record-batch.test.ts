@@ -179,3 +179,24 @@ test('the checksum is CRC-32C', () => {
 test('a sequence wraps after 2^31 − 1', () => {
   expect(sequenceAfter(0x7fff_fffe, 3)).toBe(1)
 })
+
+test('headers that records share are written as if each had its own', () => {
+  const shared = (['a', 'b', 'c', 'd'] as const).map((it) => [`name-${it}`, it.repeat(20)] as const)
+  const some = fc.array(fc.integer({ min: 0, max: 7 }), { maxLength: 8 })
+  fc.assert(
+    fc.property(fc.array(fc.tuple(some, fc.nat(9_000)), { minLength: 1, maxLength: 12 }), (drawn) => {
+      const records = drawn.map(([picks, size], at) => ({
+        key: null,
+        value: Buffer.alloc(size % 3 === 0 ? size : size % 90),
+        timestamp: at,
+        headers: picks.map((pick) => shared[pick] ?? ([`own-${pick}`, `${at}`] as const)),
+      }))
+      const own = records.map((it) => ({ ...it, headers: it.headers.map(([name, value]) => [name, value] as const) }))
+      const [together] = encodeBatches(records, 1_000_000, false)
+      const [apart] = encodeBatches(own, 1_000_000, false)
+      const stamped = [together, apart].map((it) => stamp(it!, { id: 7, epoch: 0 }, 0).toString('hex'))
+      expect(stamped[0]).toBe(stamped[1])
+    }),
+    { numRuns: 500 },
+  )
+})

@@ -80,8 +80,9 @@ function encodeBatch(records: readonly Writable[], bound: number, transactional:
   let latest = base
   let at: number = AT.records
   let delta = 0
+  const last: Last = { headers: [], starts: [] }
   for (const record of records) {
-    at = writeRecord(bytes, at, record, delta++, record.timestamp - base)
+    at = writeRecord(bytes, at, record, delta++, record.timestamp - base, last)
     if (record.timestamp > latest) latest = record.timestamp
   }
   writeInt64(bytes, 0, AT.baseOffset)
@@ -112,8 +113,18 @@ function boundOf({ key, value, headers }: Writable): number {
   return bound
 }
 
+/** The headers of the record before, and where each begins; one more place says where they end. */
+type Last = { headers: Writable['headers']; starts: number[] }
+
 /** The record's length stands before it, so the body is written behind room for the longest and then moved up. */
-function writeRecord(bytes: Buffer, start: number, record: Writable, delta: number, elapsed: number): number {
+function writeRecord(
+  bytes: Buffer,
+  start: number,
+  record: Writable,
+  delta: number,
+  elapsed: number,
+  last: Last,
+): number {
   const body = start + sizeOfVarint((record.key?.length ?? 0) + (record.value?.length ?? 0))
   let at = body
   bytes[at++] = 0
@@ -121,18 +132,49 @@ function writeRecord(bytes: Buffer, start: number, record: Writable, delta: numb
   at = writeVarint(bytes, at, delta)
   at = writeNullable(bytes, at, record.key)
   at = writeNullable(bytes, at, record.value)
-  at = writeVarint(bytes, at, record.headers.length)
-  for (const [name, content] of record.headers) {
-    at = writeText(bytes, at, name)
-    at = typeof content === 'string' ? writeText(bytes, at, content) : writeNullable(bytes, at, content)
-  }
+  at = writeHeaders(bytes, writeVarint(bytes, at, record.headers.length), record.headers, last)
   const room = sizeOfVarint(at - body)
   if (start + room !== body) {
     bytes.copyWithin(start + room, body, at)
     at += start + room - body
+    last.headers = []
   }
   writeVarint(bytes, start, at - start - room)
   return at
+}
+
+/** Most headers are the very ones of the record before, and are copied in one go with their neighbours. */
+function writeHeaders(bytes: Buffer, start: number, headers: Writable['headers'], last: Last): number {
+  const starts: number[] = []
+  let at = start
+  for (let index = 0; index < headers.length;) {
+    const same = sameFrom(index, headers, last.headers)
+    if (same > index) bytes.copyWithin(at, last.starts[index] ?? 0, last.starts[same])
+    for (; index < same; index++) {
+      starts.push(at)
+      at += (last.starts[index + 1] ?? 0) - (last.starts[index] ?? 0)
+    }
+    const header = headers[index++]
+    if (header === undefined) break
+    starts.push(at)
+    at = writeHeader(bytes, at, header)
+  }
+  starts.push(at)
+  last.headers = headers
+  last.starts = starts
+  return at
+}
+
+/** The first place from `index` on where the two are not one and the same header. */
+function sameFrom(index: number, headers: Writable['headers'], before: Writable['headers']): number {
+  let same = index
+  while (same < headers.length && same < before.length && headers[same] === before[same]) same++
+  return same
+}
+
+function writeHeader(bytes: Buffer, at: number, [name, content]: Writable['headers'][number]): number {
+  const after = writeText(bytes, at, name)
+  return typeof content === 'string' ? writeText(bytes, after, content) : writeNullable(bytes, after, content)
 }
 
 function writeNullable(bytes: Buffer, at: number, value: Uint8Array | null): number {
