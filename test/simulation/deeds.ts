@@ -100,8 +100,12 @@ const DEEDS: Partial<Record<FaultKind, Deed>> = {
     return 'redis drops its connections'
   },
   'redis fails over': (scene) => {
-    scene.redis.failOver(true)
-    return 'redis fails over'
+    if (scene.world.chance.deeds() < 0.3) {
+      scene.redis.failOver(true)
+      return 'redis fails over'
+    }
+    scene.redis.failOverAfter(1 + Math.floor(scene.world.chance.deeds() * 4))
+    return 'redis is about to fail over'
   },
   'redis flushed': (scene) => {
     scene.redis.flush()
@@ -194,6 +198,7 @@ export function heal(scene: Scene): void {
   }
   scene.kafka.setMarkerDelay(0)
   scene.redis.mood = 'serving'
+  scene.redis.failOverAfter(Infinity)
   scene.registry.mood = 'serving'
   for (const slot of scene.slots) scene.respawn(slot)
 }

@@ -30,6 +30,8 @@ export class RedisServer {
   #replica: RedisLibrary
   #behind: Call[] = []
   #hasFunctions = false
+  /** After how many calls the replica takes over; null: not by itself. */
+  #callsLeft: number | null = null
 
   constructor(
     world: World,
@@ -77,7 +79,19 @@ export class RedisServer {
     this.#behind.push(call)
     const behind = Math.floor(this.#world.chance.servers() * (this.#lagMax + 1))
     while (this.#behind.length > behind) this.#replicate(this.#behind.shift())
+    this.#countDown()
     return reply
+  }
+
+  /** The replica takes over right after the n-th call from now on, before its answer arrives. */
+  failOverAfter(calls: number): void {
+    this.#callsLeft = calls
+  }
+
+  #countDown(): void {
+    if (this.#callsLeft === null || --this.#callsLeft > 0) return
+    this.#callsLeft = null
+    this.#world.happen(0, null, '*** redis fails over in the middle of a call', () => this.failOver(true))
   }
 
   /** The replica takes over with what it has; `loses` false: with all there is. */
