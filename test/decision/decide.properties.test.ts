@@ -319,7 +319,9 @@ it('how many reviews there are makes nothing executed, and keeps nothing from be
   always(anyInputs, (inputs) => {
     const { route, findings } = decide(...full(inputs))
     expect(route === 'execute').toBe(routeOf(inputs) === 'execute')
-    if (routeOf(inputs) === 'review') expect(findings.some(({ code }) => code.startsWith('limit.review_'))).toBe(true)
+    // What goes to review for want of a reserved place is decided after desks were asked.
+    const isForDesk = routeOf(inputs) === 'review' && !wouldExecute(...inputs)
+    if (isForDesk) expect(findings.some(({ code }) => code.startsWith('limit.review_'))).toBe(true)
     expect(recompute(structuredClone(decide(...full(inputs))), ...rulebookOf(full(inputs))).differences).toEqual([])
   })
 })
