@@ -11,6 +11,8 @@ import { demoExecutor } from './commands/demo/demo-executor.ts'
 import { demoProducer } from './commands/demo/demo-producer.ts'
 import { explainDecision } from './commands/explain.ts'
 import { reportCertificate, type ReportOptions } from './commands/report.ts'
+import { monitor, monitorReplay, monitorStatus } from './commands/monitor.ts'
+import { calibrateFromTopics, certifyFromTopics, type TopicOptions } from './commands/from-topics.ts'
 import { run } from './commands/run.ts'
 import { setup } from './commands/setup.ts'
 import { policyCheck } from './commands/policy-check.ts'
@@ -18,6 +20,7 @@ import { showThresholds, type ThresholdsOptions } from './commands/thresholds.ts
 import { BUDGETS } from './decision/certificate.ts'
 import { NoAnswer } from './kafka/errors.ts'
 import { VERSION } from './version.ts'
+import { MISSING } from './watch/execution.ts'
 
 const whole = (text: string): number => {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
@@ -79,39 +82,66 @@ program
   .option('--json', 'as JSON', false)
   .action(exitWith((files: string[], options: { json: boolean }) => policyCheck(files, options)))
 
+type FromTopics = TopicOptions & { readonly fromTopics: boolean }
+
+/** Ends with what is missing, as commander does for an option that is always needed. */
+function needFiles(command: Command, names: readonly string[]): void {
+  const missing = names.filter((name) => command.getOptionValue(name) === undefined).map((name) => `--${name}`)
+  if (missing.length > 0)
+    command.error(
+      `error: required option${missing.length > 1 ? 's' : ''} ${missing.join(', ')} not given; or take --from-topics`,
+    )
+}
+
 const rows = (command: Command): Command =>
   command
-    .requiredOption('--score <column>', 'where the scores stand')
-    .requiredOption('--label <column>', 'where 0 or 1 stands')
+    .option('--score <column>', 'of a file: where the scores stand')
+    .option('--label <column>', 'of a file: where 0 or 1 stands')
     .addOption(
       new Option('--label-means <what>', 'what a label of 1 says').choices(['right', 'error']).default('right'),
     )
-    .option('--segment <column>', 'report each of its values by itself')
+    .option('--segment <column>', 'report each of its values by itself; from topics a value of the event')
     .option('--cluster <column>', 'rows of one value resemble each other: one random row of each counts')
     .option('--seed <n>', 'the same seed gives the same result', whole, 1)
     .option('--json', 'print as JSON', false)
 
 const labelled = (command: Command): Command =>
   rows(command)
-    .option('--time <column>', 'times in ISO 8601; the first and the last become the window')
+    .option('--time <column>', 'of a file: times in ISO 8601; the first and the last become the window')
     .option('--score-kind <name>', 'the scoreKind of the events', 'probability')
+    .option('--from-topics', 'take decided events and their outcomes instead of a file', false)
+    .option('--from <time>', 'from topics: decided since, as ISO 8601 or how long ago, e.g. 30d')
+    .option('--to <time>', 'from topics: decided before; now if not given')
+    .option('--maturity <duration>', 'from topics: at which age an event counts; SLUICE_MATURITY_MS if not given')
+    .addOption(
+      new Option(
+        '--missing <rule>',
+        'from topics: what no label by then means; SLUICE_MISSING_LABEL if not given',
+      ).choices(MISSING),
+    )
     .option('-o, --out <file>', 'where to write it')
 
 labelled(
   program
     .command('calibrate')
     .description('fit the map from raw score to how often it is right, from labelled rows')
-    .requiredOption('--csv <file>', 'the labelled rows')
+    .option('--csv <file>', 'the labelled rows')
     .requiredOption('--model <name@version>', 'whose scores they are')
     .option('--action <name>', 'one action only; every action of the model if not given'),
-).action(exitWith((options: CalibrateOptions) => calibrateScores(options)))
+).action(
+  exitWith((options: CalibrateOptions & FromTopics, command: Command) => {
+    if (options.fromTopics) return calibrateFromTopics(file(), options)
+    needFiles(command, ['csv', 'score', 'label'])
+    return calibrateScores(options)
+  }),
+)
 
 labelled(
   program
     .command('certify')
     .description('find from which score on executing keeps the error rate under a bound, or say why from none')
-    .requiredOption('--labelled <file>', 'rows with labels')
-    .requiredOption('--unlabelled <file>', 'rows seen before those, whose scores lay out the thresholds')
+    .option('--labelled <file>', 'rows with labels')
+    .option('--unlabelled <file>', 'rows seen before those, whose scores lay out the thresholds')
     .requiredOption('--risk <share>', 'the largest share of errors, e.g. 0.01', inside)
     .option('--assurance <share>', 'how sure the promise is', inside, 0.95)
     .addOption(
@@ -121,7 +151,13 @@ labelled(
     .option('--model <name@version>', 'whose scores they are; needed with -o')
     .option('--action <name>', 'what is executed; needed with -o')
     .option('--valid-for <duration>', 'how long the certificate holds', '90d'),
-).action(exitWith((options: CertifyOptions) => certifyThreshold(options)))
+).action(
+  exitWith((options: CertifyOptions & FromTopics, command: Command) => {
+    if (options.fromTopics) return certifyFromTopics(file(), options)
+    needFiles(command, ['labelled', 'unlabelled', 'score', 'label'])
+    return certifyThreshold(options)
+  }),
+)
 
 program
   .command('report')
@@ -250,6 +286,22 @@ control
   .option('--json', 'as JSON', false)
   .action(exitWith((options: { json: boolean }) => listOrders(file(), options)))
 
+const monitoring = program
+  .command('monitor')
+  .description('watch over executed risk until SIGTERM, and withdraw certificates that are broken')
+  .action(exitWith(() => monitor(file())))
+
+monitoring
+  .command('status')
+  .description('how far each certificate is from being withdrawn')
+  .option('--json', 'as JSON', false)
+  .action(exitWith((options: { json: boolean }) => monitorStatus(file(), options)))
+
+monitoring
+  .command('replay')
+  .description('count all outcomes anew and compare with what the monitor keeps, byte for byte')
+  .action(exitWith(() => monitorReplay(file())))
+
 const STACKS = ['given', 'docker', 'local'] as const satisfies readonly StackKind[]
 
 type Traffic = { readonly events?: number; readonly rate: number; readonly seed: number }
@@ -293,6 +345,8 @@ const FOR_PEOPLE = new Set([
   'NoAnswer',
   'NotSent',
   'SchemaUnavailable',
+  'StateUnavailable',
+  'UnreadableRecord',
 ])
 
 function inWords(error: Error): string {

@@ -91,7 +91,7 @@ async function contextUpdate(
 const RETRY_MS = 1000
 
 /** A record whose schema cannot be had for now is waited for: skipping it could lose an order or a fact for good. */
-async function untilReadable<T extends { readonly kind: string }>(
+export async function untilReadable<T extends { readonly kind: string }>(
   read: () => T | Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {

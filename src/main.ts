@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { openCodec } from './avro/codec.ts'
 import { createRecords } from './avro/records.ts'
 import type { Records } from './avro/records.ts'
@@ -24,7 +23,7 @@ import { runContextUpdater } from './processor/context-updater.ts'
 import { createPatience } from './processor/decode.ts'
 import type { Outlets } from './processor/emit.ts'
 import type { Fault } from './processor/fault.ts'
-import type { Codec, Rulebook, Timer } from './processor/ports.ts'
+import type { Codec, Rulebook } from './processor/ports.ts'
 import { runRebuilder } from './processor/rebuild.ts'
 import type { Rebuilder, RebuildStatus } from './processor/rebuild.ts'
 import { runProcessor } from './processor/run.ts'
@@ -41,6 +40,7 @@ import type { Telemetry } from './telemetry/open-telemetry.ts'
 import { timedState } from './telemetry/timed-state.ts'
 import { traceparent } from './telemetry/trace-link.ts'
 import { verdictHistory } from './verdict-history.ts'
+import { timer } from './timer.ts'
 
 /**
  * Runs the processor until `signal` aborts, then finishes the transaction under way, leaves the group, exports what is
@@ -163,13 +163,6 @@ function rebuildStatusTeller(health: Health, { metrics }: Telemetry, logger: Log
 
 /** Resolves never: only a failure of what should run on for ever is of interest. */
 const failing = (running: Promise<unknown>): Promise<never> => running.then(() => new Promise<never>(() => {}))
-
-export const timer: Timer = {
-  now: () => performance.timeOrigin + performance.now(),
-  sleep: async (ms, signal) => {
-    await delay(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined)
-  },
-}
 
 async function openRulebook(
   config: Config,

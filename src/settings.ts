@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { z } from 'zod'
+import { MISSING } from './watch/execution.ts'
 
 const text = z.string().trim().min(1, 'must not be empty')
 const list = text.transform((it) =>
@@ -119,6 +120,18 @@ export const SETTINGS = {
   },
   SLUICE_HTTP_HOST: { schema: text.default('127.0.0.1'), doc: 'where /livez /readyz /startupz /metrics answer' },
   SLUICE_HTTP_PORT: { schema: whole(0, 65_535).default(8080), doc: 'and on which port; 0 picks one' },
+  SLUICE_MATURITY_MS: {
+    schema: whole(1000, 31_536_000_000).default(86_400_000),
+    doc: 'at which age an audited execution is counted by the monitor, with the label it has by then',
+  },
+  SLUICE_MISSING_LABEL: {
+    schema: z.enum(MISSING, 'must be assume-wrong, assume-right or exclude').default('assume-wrong'),
+    doc: 'what an audited execution without a label at that age counts as: assume-wrong, assume-right or exclude',
+  },
+  SLUICE_SETTLE_MS: {
+    schema: whole(0, 600_000).default(2000),
+    doc: 'how long the monitor waits for records of one time to be written everywhere, for clocks that differ',
+  },
   SLUICE_TRACE_EXECUTE_SHARE: {
     schema: share.default(0.01),
     doc: 'share of executed events traced though their producer did not ask for it',

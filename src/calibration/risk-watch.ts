@@ -2,7 +2,11 @@ import { at } from './column.ts'
 
 const MULTIPLES = [1.5, 2, 3, 5, 10] as const
 
-/** The mean wealth at which a certificate lapses: in a world as promised it takes at least so many outcomes on average. */
+/**
+ * The mean wealth at which a certificate lapses. In the worst world that is still as promised, with a risk just at the bound,
+ * it takes at least so many audited outcomes on average until a false alarm, and one among the first T has a chance of at
+ * most T over this: 5 % in 500. Where the risk is well below the bound, false alarms are far rarer.
+ */
 export const ALARM_AT = 10_000
 
 /**

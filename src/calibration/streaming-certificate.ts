@@ -26,12 +26,15 @@ export const newStreamingCertificate = (grid: Grid, risk: number): StreamingCert
   labels: 0,
 })
 
-/** The state after one more label. Scores at or above a threshold count for it: the bets win on right, lose on errors. */
-export function addLabel(state: StreamingCertificate, score: number, right: 0 | 1): StreamingCertificate {
+/**
+ * The state after one more label. Scores at or above a threshold count for it: the bets win on right, lose on errors. Where
+ * labels were picked with unequal chances, `weight` is the smallest chance over this one's, at most 1.
+ */
+export function addLabel(state: StreamingCertificate, score: number, right: 0 | 1, weight = 1): StreamingCertificate {
   const { thresholds } = state.grid
   const wealth = state.wealth.slice()
   const most = state.most.slice()
-  const factors = Float64Array.from(BETS, (bet) => 1 + bet * (state.risk - (1 - right)))
+  const factors = Float64Array.from(BETS, (bet) => 1 + bet * weight * (state.risk - (1 - right)))
   for (let index = 0; index < thresholds.length; index++) {
     if (!(score >= (thresholds[index] ?? Number.NaN))) continue
     const mean = multiply(wealth, index * BETS.length, factors)

@@ -11,6 +11,7 @@ import { findVerdict, LogLookup } from '../kafka/lookup.ts'
 import type { RecordPlace } from '../kafka/lookup.ts'
 import type { Rulebook } from '../processor/ports.ts'
 import { RulebookArchive } from '../rulebook-archive.ts'
+import { clearProgress, progressLine } from './progress.ts'
 import { readToolConfig } from './tool-config.ts'
 
 export type ExplainOptions = {
@@ -194,6 +195,3 @@ const onProgress =
   ({ progress }: Search) =>
   ({ done, all }: { readonly done: number; readonly all: number }): void =>
     progress(`searched ${done} of ${all} records`)
-
-const progressLine = (line: string): void => void (process.stderr.isTTY && process.stderr.write(`\r${line}`))
-const clearProgress = (): void => void (process.stderr.isTTY && process.stderr.write('\r\u001B[K'))

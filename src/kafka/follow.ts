@@ -27,6 +27,11 @@ export type Following = {
   readonly caughtUp: Promise<void>
   /** Resolves after the signal; rejects where the topic may not be read or `onRecord` failed. */
   readonly ended: Promise<void>
+  /**
+   * Resolves once all that is in the topic at the time of the call, in partitions added since too, has been given to
+   * `onRecord`. Never resolves after following has ended.
+   */
+  readonly upToNow: () => Promise<void>
 }
 
 const TIMES: ClusterTimes = { connectTimeoutMs: 3000, requestTimeoutMs: 10_000 }
@@ -43,18 +48,22 @@ export function followTopic(connection: KafkaConnection, topic: string, options:
   const caughtUp = follower.caughtUp
   ended.catch(() => undefined)
   caughtUp.catch(() => undefined)
-  return { caughtUp, ended }
+  return { caughtUp, ended, upToNow: () => follower.upToNow() }
 }
+
+/** Somebody waits until each partition was given up to its end. */
+type Goal = { readonly edges: readonly Edges[]; readonly resolve: () => void }
 
 class Follower {
   readonly #cluster: Cluster
   readonly #topic: string
   readonly #options: FollowOptions
   readonly #reader: LogReader
-  readonly #known = new Set<number>()
-  /** Per partition the end seen at the start, where it was not reached yet. */
-  readonly #ahead = new Map<number, number>()
+  /** Per partition the offset behind what was given last. */
+  readonly #next = new Map<number, number>()
+  readonly #started = Promise.withResolvers<void>()
   readonly #caughtUp = Promise.withResolvers<void>()
+  #goals: readonly Goal[] = []
 
   constructor(connection: KafkaConnection, topic: string, options: FollowOptions) {
     this.#cluster = new Cluster(connection, TIMES)
@@ -87,13 +96,9 @@ class Follower {
   async #read(): Promise<void> {
     const { signal, from } = this.#options
     const edges = await this.#untilAnswered(() => edgesOf(this.#cluster, this.#topic))
-    for (const { partition, earliest, end } of edges) {
-      const offset = startOf(from, { partition, earliest, end })
-      if (offset < end) this.#ahead.set(partition, end)
-      this.#known.add(partition)
-      this.#reader.add({ topic: this.#topic, partition, offset })
-    }
-    this.#checkCaughtUp()
+    for (const edge of edges) this.#add(edge.partition, startOf(from, edge))
+    this.#started.resolve()
+    void this.#untilRead(edges).then(() => this.#caughtUp.resolve())
     const looking = setInterval(() => void this.#lookForMore(), PARTITIONS_EVERY_MS)
     try {
       if (!signal.aborted) await this.#reader.run()
@@ -111,13 +116,36 @@ class Follower {
       const done = onRecord?.(record)
       if (done !== undefined) await done
     }
-    const end = this.#ahead.get(slice.partition)
-    if (end !== undefined && slice.next >= end) this.#ahead.delete(slice.partition)
-    this.#checkCaughtUp()
+    this.#next.set(slice.partition, slice.next)
+    this.#checkGoals()
   }
 
-  #checkCaughtUp(): void {
-    if (this.#ahead.size === 0) this.#caughtUp.resolve()
+  async upToNow(): Promise<void> {
+    await this.#started.promise
+    const edges = await this.#untilAnswered(() => edgesOf(this.#cluster, this.#topic))
+    for (const { partition, earliest } of edges) this.#add(partition, earliest)
+    await this.#untilRead(edges)
+  }
+
+  /** Resolves once every partition has been given up to its end. */
+  async #untilRead(edges: readonly Edges[]): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#goals = [...this.#goals, { edges, resolve }]
+    this.#checkGoals()
+    await promise
+  }
+
+  #checkGoals(): void {
+    const isReached = ({ edges }: Goal): boolean =>
+      edges.every(({ partition, earliest, end }) => earliest >= end || (this.#next.get(partition) ?? 0) >= end)
+    for (const goal of this.#goals) if (isReached(goal)) goal.resolve()
+    this.#goals = this.#goals.filter((goal) => !isReached(goal))
+  }
+
+  #add(partition: number, offset: number): void {
+    if (this.#next.has(partition)) return
+    this.#next.set(partition, offset)
+    this.#reader.add({ topic: this.#topic, partition, offset })
   }
 
   #trouble(error: unknown): void {
@@ -141,11 +169,7 @@ class Follower {
   async #lookForMore(): Promise<void> {
     try {
       await this.#cluster.refresh()
-      for (const partition of this.#cluster.partitions(this.#topic)) {
-        if (this.#known.has(partition)) continue
-        this.#known.add(partition)
-        this.#reader.add({ topic: this.#topic, partition, offset: 0 })
-      }
+      for (const partition of this.#cluster.partitions(this.#topic)) this.#add(partition, 0)
     } catch (error) {
       this.#trouble(error)
     }

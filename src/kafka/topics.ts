@@ -51,6 +51,8 @@ const CREATE_TIMEOUT_MS = 20_000
 const TIMES = { connectTimeoutMs: 3000, requestTimeoutMs: 25_000 }
 
 const COMPACTED: readonly TopicSetting[] = [{ name: 'cleanup.policy', value: 'compact' }]
+/** Whether a label came in time must not depend on the clock of whoever gives it. */
+const BROKER_TIME: readonly TopicSetting[] = [{ name: 'message.timestamp.type', value: 'LogAppendTime' }]
 
 /** What the processor cannot start without; `outcomes` is written and read by others. */
 const NEEDED = ['input', 'execute', 'review', 'reject', 'deadLetters', 'context', 'control', 'policies'] as const
@@ -86,7 +88,7 @@ async function outputsOf(cluster: Cluster, plan: TopicPlan, partitions: number):
   return [
     ...VERDICTS.map((it) => wanted(plan, names[it], partitions, [sizeLimit(verdictBytes)])),
     wanted(plan, names.deadLetters, partitions, [sizeLimit(inputBytes + ENVELOPE_BYTES)]),
-    wanted(plan, names.outcomes, partitions),
+    wanted(plan, names.outcomes, partitions, BROKER_TIME),
     wanted(plan, names.context, partitions, COMPACTED),
     wanted(plan, names.control, 1, COMPACTED),
     wanted(plan, names.policies, 1, COMPACTED),

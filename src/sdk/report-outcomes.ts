@@ -33,7 +33,10 @@ export type OutcomeReporter = {
   readonly close: () => Promise<void>
 }
 
-/** Tells calibration what became of verdicts; records are keyed by the action key. */
+/**
+ * Tells calibration what became of verdicts, with the chance of audit that each verdict carries; records are keyed by the
+ * action key. The first label of an action counts, so a label may be sent again.
+ */
 export function reportOutcomes(options: OutcomeOptions): OutcomeReporter {
   const { topic = 'decisions.outcomes', source, deadlineMs } = options
   const writer = new RecordWriter('Outcome', topic, options, deadlineMs)
@@ -45,6 +48,16 @@ export function reportOutcomes(options: OutcomeOptions): OutcomeReporter {
       return writer.send({ key: outcome.actionKey, value: outcome, event, attributes })
     },
     close: () => writer.close(),
+  }
+}
+
+/** One outcome and no more: opens what it needs and closes it. Whoever reports often keeps a reporter. */
+export async function reportOutcome(options: OutcomeOptions, verdict: Judged, outcome: OutcomeInput): Promise<Receipt> {
+  const reporter = reportOutcomes(options)
+  try {
+    return await reporter.report(verdict, outcome)
+  } finally {
+    await reporter.close()
   }
 }
 

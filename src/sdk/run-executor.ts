@@ -3,6 +3,7 @@ import { HandedOver } from './handed-over.ts'
 import { readVerdicts } from './read-verdicts.ts'
 import type { Delivery, ReadOptions } from './read-verdicts.ts'
 import { reportOutcomes } from './report-outcomes.ts'
+import type { Receipt } from './record-writer.ts'
 import type { OutcomeInput, OutcomeOptions, OutcomeReporter } from './report-outcomes.ts'
 
 export type ExecutorOptions = Omit<ReadOptions, 'routes'> & {
@@ -14,7 +15,7 @@ export type ExecutorOptions = Omit<ReadOptions, 'routes'> & {
   readonly claim?: (actionKey: string, verdict: Verdict) => Promise<boolean> | boolean
   /** Told of a verdict that came, or failed for so long, that its `notAfter` has passed. It is not executed. */
   readonly onLate?: (verdict: Verdict) => Promise<void> | void
-  /** Reports `executed` and `failed` receipts where given. */
+  /** Reports `executed` and `failed` receipts where given, and labels that the handler knows. */
   readonly outcomes?: Pick<OutcomeOptions, 'topic' | 'source'>
   /** How many action keys to remember and for how long, milliseconds; 100,000 and a day if not given. */
   readonly remember?: { readonly max: number; readonly ttlMs: number }
@@ -22,8 +23,14 @@ export type ExecutorOptions = Omit<ReadOptions, 'routes'> & {
   readonly now?: () => number
 }
 
-/** What is to be executed. `actionKey` is what to deduplicate on wherever the action has its effect. */
-export type Execution = Delivery & { readonly actionKey: string }
+/**
+ * What is to be executed. `actionKey` is what to deduplicate on wherever the action has its effect. `report` is for an
+ * executor that knows whether the action was right; it rejects where no `outcomes` are given.
+ */
+export type Execution = Delivery & {
+  readonly actionKey: string
+  readonly report: (outcome: OutcomeInput) => Promise<Receipt>
+}
 
 /** A text that is returned becomes the outcome's detail. */
 export type ExecutionHandler = (verdict: Verdict, execution: Execution) => Promise<string | void> | string | void
@@ -95,8 +102,14 @@ class Executor {
       return this.#finish(actionKey, { kind: 'failed', detail })
     }
     if (!(await this.#isOurs(verdict))) return
-    const detail = await this.#handler(verdict, { ...delivery, actionKey })
+    const report = (outcome: OutcomeInput): Promise<Receipt> => this.#report(verdict, outcome)
+    const detail = await this.#handler(verdict, { ...delivery, actionKey, report })
     this.#finish(actionKey, { kind: 'executed', ...(typeof detail === 'string' ? { detail } : {}) })
+  }
+
+  async #report(verdict: Verdict, outcome: OutcomeInput): Promise<Receipt> {
+    if (this.#reporter === null) throw new Error('an outcome is reported only where runExecutor is given `outcomes`')
+    return await this.#reporter.report(verdict, outcome)
   }
 
   /** A time that is no number is late. */

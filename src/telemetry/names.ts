@@ -81,6 +81,13 @@ export const METRICS = {
   spansDropped: 'telemetry.spans.dropped',
   spansQueued: 'telemetry.spans.queued',
   errors: 'telemetry.errors',
+  watchEvidence: 'watch.evidence',
+  watchAlarmLine: 'watch.alarm_line',
+  watchOutcomes: 'watch.outcomes',
+  watchImmature: 'watch.immature',
+  watchWithdrawals: 'watch.withdrawals',
+  watchStragglers: 'watch.stragglers',
+  watchDelay: 'watch.delay',
 } as const
 
 /** The topics Sluice writes to, by what goes there. */

@@ -88,6 +88,26 @@ test('following begins when Kafka comes, however late', async () => {
   await following.ended
 })
 
+test('what was there when asked, and only when asked, has been given once that is said', async () => {
+  const topic = await scene.topic(2)
+  const stop = new AbortController()
+  const seen: string[] = []
+  const following = followTopic(plain(kafka.brokers), topic, {
+    onRecord: ({ value }) => void seen.push(String(value)),
+    signal: stop.signal,
+  })
+  await following.upToNow()
+  expect(seen).toEqual([])
+  for (const round of ['a', 'b', 'c']) {
+    await scene.put(topic, 0, [`${round}0`])
+    await scene.put(topic, 1, [`${round}1`])
+    await following.upToNow()
+    expect(seen).toEqual(expect.arrayContaining([`${round}0`, `${round}1`]))
+  }
+  stop.abort()
+  await following.ended
+})
+
 test.each(['before', 'after', 'swallow'] as const)(
   'a producer whose request is cut (%s its effect) loses nothing and keeps the order',
   async (fault) => {

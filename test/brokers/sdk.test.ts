@@ -15,6 +15,7 @@ import {
   InvalidModelOutput,
   produceModelOutputs,
   readVerdicts,
+  reportOutcome,
   runExecutor,
   UnreadableVerdict,
 } from '../../src/sdk/index.ts'
@@ -109,6 +110,32 @@ describe('a producer', () => {
     const producer = produceModelOutputs({ ...access, topic, deadlineMs: 300 })
     await expect(producer.send(proposal('e'))).rejects.toThrow(`is not registered under \`${topic}-value\``)
     await producer.close()
+  })
+})
+
+describe('a reviewer', () => {
+  test('reports one label without keeping anything open', async () => {
+    const { options, reported } = await stage(1)
+    const { kafka, registry, outcomes } = options
+    const verdict = toExecute('a', { audit: { selected: true, propensity: 0.05 } })
+    await reportOutcome({ kafka, registry, ...outcomes }, verdict, {
+      kind: 'label',
+      right: true,
+      time: 1_790_000_000_000,
+    })
+    expect(await reported()).toEqual([
+      {
+        key: 'a',
+        actionKey: 'a',
+        decisionId: 'model.outputs:0:a',
+        kind: 'label',
+        right: true,
+        time: 1_790_000_000_000,
+        source: '/executors/test',
+        propensity: 0.05,
+        detail: null,
+      },
+    ])
   })
 })
 
@@ -208,6 +235,42 @@ describe('an executor', () => {
     await eventually(async () => expect(second.handed).toContain('e'))
     expect(second.handed).toEqual(['e'])
     expect(first.handed.toSorted()).toEqual(['a', 'b', 'c', 'd'])
+  })
+
+  test('can label what it did, with the chance of audit that the verdict carries', async () => {
+    const { options, put, reported } = await stage(1)
+    await put(toExecute('picked', { audit: { selected: true, propensity: 0.25 } }))
+    await put(toExecute('passed over', { audit: { selected: false, propensity: 0.25 } }))
+    const stop = new AbortController()
+    stops.push(stop)
+    running.push(
+      runExecutor({ ...options, signal: stop.signal }, async (verdict, { report }) => {
+        if (verdict.audit.selected) await report({ kind: 'label', right: false, detail: 'sent to the wrong customer' })
+      }),
+    )
+    await eventually(async () => expect(await reported()).toHaveLength(3))
+    const told = (await reported()).map(({ key, kind, right, propensity }) => [key, kind, right, propensity])
+    expect(told).toEqual([
+      ['picked', 'label', false, 0.25],
+      ['picked', 'executed', null, 0.25],
+      ['passed over', 'executed', null, null],
+    ])
+  })
+
+  test('is told that a label needs somewhere to go', async () => {
+    const { options, put } = await stage(1)
+    await put(toExecute('a'))
+    const { outcomes: _, ...without } = options
+    const troubles: unknown[] = []
+    const stop = new AbortController()
+    stops.push(stop)
+    running.push(
+      runExecutor(
+        { ...without, signal: stop.signal, onTrouble: (error) => void troubles.push(error) },
+        async (_, { report }) => void (await report({ kind: 'label', right: true })),
+      ),
+    )
+    await eventually(async () => expect(String(troubles[0])).toContain('where runExecutor is given `outcomes`'))
   })
 
   test('never sees a verdict of an aborted transaction', async () => {

@@ -74,6 +74,7 @@ describe('topics that are missing', () => {
       expect(await setting(topic, 'cleanup.policy')).toBe('compact')
     }
     expect(await setting(topics.execute, 'cleanup.policy')).toBe('delete')
+    expect(await setting(topics.outcomes, 'message.timestamp.type')).toBe('LogAppendTime')
     const input = Number(await setting(topics.input, 'max.message.bytes'))
     expect(Number(await setting(topics.deadLetters, 'max.message.bytes'))).toBeGreaterThan(input)
     expect(Number(await setting(topics.review, 'max.message.bytes'))).toBeGreaterThan(2_000_000)
