@@ -1,5 +1,6 @@
 /** Of org.apache.kafka.common.protocol.Errors, those that the twin answers. */
 export const CODE = {
+  unknownServerError: -1,
   none: 0,
   offsetOutOfRange: 1,
   corruptMessage: 2,

@@ -68,25 +68,19 @@ export class TransactionCoordinator {
     if (id === '') return failed(CODE.invalidRequest)
     if (!(timeoutMs > 0 && timeoutMs <= TIMEOUT_MAX_MS)) return failed(CODE.invalidTransactionTimeout)
     const it = this.#transactions.get(id) ?? this.#create(id, timeoutMs)
+    if (isEnding(it)) return failed(CODE.concurrentTransactions)
     if (current.id >= 0 && !isOwnerOf(it, current)) return failed(CODE.producerFenced)
-    switch (it.state) {
-      case 'PrepareCommit':
-      case 'PrepareAbort':
-        return failed(CODE.concurrentTransactions)
-      case 'Ongoing':
-        this.#abort(it)
-        return failed(CODE.concurrentTransactions)
-      default:
-        return this.#bump(it, timeoutMs, current)
-    }
+    if (it.state !== 'Ongoing') return this.#bump(it, timeoutMs, current)
+    this.#abort(it)
+    return failed(CODE.concurrentTransactions)
   }
 
   /** AddPartitionsToTxn and AddOffsetsToTxn. */
   add(id: string, producer: Producer, participants: readonly Participant[]): number {
     const it = this.#transactions.get(id)
+    if (it !== undefined && isEnding(it)) return CODE.concurrentTransactions
     const code = refusal(it, producer)
     if (it === undefined || code !== CODE.none) return code
-    if (isEnding(it)) return CODE.concurrentTransactions
     if (it.state !== 'Ongoing') this.#start(it)
     for (const participant of participants) it.participants.add(participant)
     return CODE.none
@@ -111,7 +105,7 @@ export class TransactionCoordinator {
         return CODE.none
       case 'PrepareCommit':
       case 'PrepareAbort':
-        return (it.state === 'PrepareCommit') === isCommit ? CODE.concurrentTransactions : CODE.invalidTxnState
+        return CODE.concurrentTransactions
       case 'CompleteCommit':
       case 'CompleteAbort':
         return (it.state === 'CompleteCommit') === isCommit ? CODE.none : CODE.invalidTxnState
@@ -169,6 +163,9 @@ export class TransactionCoordinator {
       it.previousId = id
       it.lastEpoch = isNewcomer ? -1 : epoch
       it.producer = { id: this.#newId(), epoch: 0 }
+    } else if (epoch >= EPOCH_LAST) {
+      // The brokers mean to answer PRODUCER_FENCED or the same again, and trip over their own check.
+      return failed(CODE.unknownServerError)
     } else if (isNewcomer || epoch < 0 || current.epoch === epoch) {
       it.lastEpoch = isNewcomer ? -1 : epoch
       it.producer = { id, epoch: epoch + 1 }
@@ -196,10 +193,11 @@ export class TransactionCoordinator {
     })
   }
 
-  /** Fences whoever has it, by an epoch that nobody is told. */
+  /** Fences whoever has it; its owner may ask for the epoch that did. */
   #abort(it: Transaction): void {
-    it.producer = { id: it.producer.id, epoch: it.producer.epoch + 1 }
-    it.lastEpoch = -1
+    const { id, epoch } = it.producer
+    it.producer = { id, epoch: epoch + 1 }
+    it.lastEpoch = epoch
     this.#prepare(it, false)
   }
 
