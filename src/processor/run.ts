@@ -1,3 +1,4 @@
+import { BatchSize } from './batch-size.ts'
 import type { Lease } from './lease.ts'
 import { untold } from './observe.ts'
 import { observeBatch, prepareBatch } from './prepare-batch.ts'
@@ -7,7 +8,7 @@ import type { Assignment, DecisionLog, Observer, PartitionBatch, RulebookSource,
 
 /** How work is cut. */
 export type Pace = {
-  /** At most so many records a transaction. */
+  /** At most so many records a transaction; see BatchSize. */
   readonly maxRecords: number
   /** Transactions start no closer together than this unless full batches are waiting, milliseconds. */
   readonly intervalMs: number
@@ -26,7 +27,7 @@ export type Processor = Steps & {
   readonly pace: Pace
 }
 
-type Running = Processor & LearnedSteps
+type Running = Processor & LearnedSteps & { readonly batchSize: BatchSize }
 
 /**
  * Acquires, serves until the assignment ends, and acquires again, until `signal` aborts; then the transaction under way
@@ -34,7 +35,11 @@ type Running = Processor & LearnedSteps
  */
 export async function runProcessor(processor: Processor, signal: AbortSignal): Promise<void> {
   const published = new Set<string>()
-  const running = { ...processor, sizes: new VerdictSizes(processor.outlets.maxVerdictBytes) }
+  const running = {
+    ...processor,
+    sizes: new VerdictSizes(processor.outlets.maxVerdictBytes),
+    batchSize: new BatchSize(processor.pace.maxRecords),
+  }
   while (!signal.aborted) {
     const assignment = await acquireLog(processor, signal)
     if (assignment === null) return
@@ -111,14 +116,15 @@ type Begun =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'fenced' }
 
-async function begin(processor: Processor, lease: Lease): Promise<Begun> {
+async function begin(processor: Running, lease: Lease): Promise<Begun> {
   const { log, pace, rulebook } = processor
-  const polled = await log.poll(lease.assignment, pace.maxRecords, pace.pollMs)
+  const { records } = processor.batchSize
+  const polled = await log.poll(lease.assignment, records, pace.pollMs)
   if (polled.length === 0) return await tellCommitted(processor, lease)
   const putBack = (held: PartitionBatch): void => log.putBack(lease.assignment, held, pace.holdMs)
   const answer = await observeBatch(polled, lease, rulebook.current(), putBack, processor)
   if (answer.kind === 'fenced') return await fenced(processor, answer.refusal)
-  return { kind: 'observed', batch: answer.batch, isFull: countOf(polled) >= pace.maxRecords }
+  return { kind: 'observed', batch: answer.batch, isFull: countOf(polled) >= records }
 }
 
 /**
@@ -168,10 +174,12 @@ async function commit(
   const committing = processor.timer.now()
   const result = await processor.log.commit(batch.outputs, batch.offsets, lease.assignment)
   if (result.kind === 'discarded') {
+    processor.batchSize.discarded()
     processor.observer.discarded(result.code, batch.decided.length)
     if (result.tooLarge !== undefined) processor.sizes.refused(result.tooLarge, batch.outputs)
     return false
   }
+  processor.batchSize.committed()
   for (const [partition, next] of batch.offsets) lease.committed.set(partition, next)
   if (batch.publishes !== null) published.add(batch.publishes)
   processor.observer.committed(batch.decided, { ...batch.times, committing, committed: processor.timer.now() })

@@ -304,6 +304,33 @@ describe('while nothing new comes', () => {
   })
 })
 
+describe('overload', () => {
+  test('transactions that take longer than the group stays as it is are made smaller until they get through', async () => {
+    const it = flow()
+    for (let n = 0; n < 600; n++) it.log.append(n % 2, bytesOf({ id: `e-${n}` }))
+    const commit: typeof it.log.commit = async (outputs, offsets, assignment) => {
+      if (outputs.length > 40) it.log.endAssignment()
+      return await it.log.commit(outputs, offsets, assignment)
+    }
+    const pace = { ...it.processor.pace, maxRecords: 1000 }
+    await drain({ ...it, processor: { ...it.processor, pace, log: { ...it.log, commit } } }, 600)
+    expect(new Set(visibleIds(it.log)).size).toBe(600)
+    expect(visibleIds(it.log)).toHaveLength(600)
+    expect(it.seen.discarded.length).toBeLessThan(20)
+  })
+
+  test('the first transaction of a process is small, and those that follow double up to what they may take', async () => {
+    const it = flow()
+    for (let n = 0; n < 3000; n++) it.log.append(n % 2, bytesOf({ id: `e-${n}` }))
+    const pace = { ...it.processor.pace, maxRecords: 1000 }
+    await drain({ ...it, processor: { ...it.processor, pace } }, 3000, 10_000)
+    const sizes = it.seen.committed.map(({ decided }) => decided.length)
+    expect(sizes[0]).toBe(125)
+    expect(Math.max(...sizes)).toBeGreaterThan(500)
+    expect(sizes.every((size) => size <= 1000)).toBe(true)
+  })
+})
+
 describe('whatever fails', () => {
   const faults = fc.array(fc.constantFrom<CommitFault | null>('refused', 'reply lost', null), { maxLength: 12 })
   const kinds = fc.array(fc.constantFrom('flag', 'refund', 'repeat', 'bad', 'stateless'), {
