@@ -53,10 +53,10 @@ const say = (line: string): void => {
 }
 
 /**
- * Dozens of processes start beside each other here, so that Redis, which takes a millisecond, may be waited for a second.
- * An outage is noticed by its closed connections all the same; `--recovery` measures with the product's own time.
+ * Dozens of processes start beside each other here, so that servers may be waited for longer than usual. An outage of Redis
+ * is noticed by its closed connections all the same; `--recovery` measures with the product's own times.
  */
-const PATIENT = { REDIS_DEADLINE_MS: '2000' }
+const PATIENT = { REDIS_DEADLINE_MS: '2000', SCHEMA_REGISTRY_TIMEOUT_MS: '20000' }
 
 const SETTINGS = { workers: Number(values.workers), rate: Number(values.rate), say }
 

@@ -50,7 +50,7 @@ export async function openScene(settings: SceneSettings, open: AsyncDisposableSt
   const { servers, folder, say, seed } = settings
   await mkdir(folder, { recursive: true })
   const addresses = { brokers: servers.kafka.brokers, registry: servers.registry, redis: servers.redis.url }
-  const deployment = await deploy(addresses, { policy: POLICY_TEXT, partitions: 6 })
+  const deployment = await deploy(addresses, { policy: POLICY_TEXT, partitions: 6, settings: settings.env })
   open.defer(() => deployment.close())
   // Of so many verdicts only the verifier looks at the bodies.
   await deployment.answers.close()
@@ -59,7 +59,7 @@ export async function openScene(settings: SceneSettings, open: AsyncDisposableSt
   open.defer(() => watch.close())
   const executor = new Executor(deployment, servers.registry, folder)
   open.defer(() => executor.stop('SIGKILL'))
-  const env = deployment.env(settings.env)
+  const env = deployment.env()
   const workers = Array.from({ length: settings.workers }, (_, at) => new Worker(`w${at}`, env, folder))
   open.defer(async () => void (await Promise.all(workers.map((it) => it.process.end('SIGKILL')))))
   const cluster = new Cluster(deployment.connection, { connectTimeoutMs: 3000, requestTimeoutMs: 10_000 })

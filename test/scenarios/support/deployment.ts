@@ -46,14 +46,18 @@ let count = 0
 
 export async function deploy(
   servers: Servers,
-  { policy = POLICY, partitions = 2 }: { readonly policy?: string; readonly partitions?: number } = {},
+  {
+    policy = POLICY,
+    partitions = 2,
+    settings = {},
+  }: { readonly policy?: string; readonly partitions?: number; readonly settings?: Env } = {},
 ): Promise<Deployment> {
   const name = `s${process.pid}-${(count += 1)}-${Date.now().toString(36)}`
   const folder = await mkdtemp(join(tmpdir(), 'sluice-scenario-'))
   const policyFile = join(folder, 'policy.yaml')
   await writeFile(policyFile, policy)
   const topics = topicsOf(name)
-  const env = (more: Env = {}): Env => ({ ...settingsOf(name, folder, policyFile, topics, servers), ...more })
+  const env = (more: Env = {}): Env => ({ ...settingsOf(name, folder, policyFile, topics, servers), ...settings, ...more })
   await setUp(readConfig(undefined, { ...env() }), () => undefined, { partitions })
   const connection = { brokers: servers.brokers, clientId: 'scenario', ssl: null, sasl: null }
   const address = { url: servers.registry, credentials: null }
