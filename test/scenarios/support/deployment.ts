@@ -57,7 +57,11 @@ export async function deploy(
   const policyFile = join(folder, 'policy.yaml')
   await writeFile(policyFile, policy)
   const topics = topicsOf(name)
-  const env = (more: Env = {}): Env => ({ ...settingsOf(name, folder, policyFile, topics, servers), ...settings, ...more })
+  const env = (more: Env = {}): Env => ({
+    ...settingsOf(name, folder, policyFile, topics, servers),
+    ...settings,
+    ...more,
+  })
   await setUp(readConfig(undefined, { ...env() }), () => undefined, { partitions })
   const connection = { brokers: servers.brokers, clientId: 'scenario', ssl: null, sasl: null }
   const address = { url: servers.registry, credentials: null }
