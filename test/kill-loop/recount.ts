@@ -12,6 +12,8 @@ export type Mark = {
   readonly actionKey: string
   readonly digest: string
   readonly state: Verdict['facts']['state']
+  /** When it was observed, milliseconds since 1970. */
+  readonly now: number
   /** The decision id of the first event that the facts name. */
   readonly first: string | null
   /** Keys of the counters in Redis that this event concerns, when it is proposed and when it is executed. */
@@ -35,6 +37,7 @@ export function markOf(verdict: Verdict, policy: Policy): Mark {
     actionKey,
     digest: source.digest,
     state: facts.state,
+    now: facts.now,
     first: facts.first?.decisionId ?? null,
     proposed: keysOf('proposals'),
     executed: keysOf('executions'),
@@ -53,8 +56,9 @@ export type Recount = {
   readonly drift: number
   /**
    * What Redis counts beyond the recount where it may, which is the safe side: a place in an execution limit that was
-   * taken for an answer that never came, or a repeat whose first event was not known while state was lost. For each there
-   * must be a verdict on that counter which says that state was away or lost.
+   * taken for an answer that never came, a repeat whose first event was not known while state was lost, or one that was
+   * decided without state and is counted by a rebuild, since its verdict cannot say that it is one. For each there must be
+   * a verdict on that counter which says so.
    */
   readonly explained: number
   /** Facts whose first event is another than the order of the log says. */
@@ -64,9 +68,15 @@ export type Recount = {
 /**
  * Counts anew from the events alone, in the order of the log and without a look at what the facts counted: a proposal
  * unless it repeats the first event of its action key, an execution where its verdict says it was granted. Events decided
- * while Redis was away count too, since it is told of them when it is back. `marks` by partition and offset.
+ * while Redis was away count too, since it is told of them when it is back. `marks` by partition and offset; `wasRebuilt`:
+ * state was lost before `stored` was read, and rebuilt.
  */
-export function recount(marks: readonly Mark[], stored: ReadonlyMap<string, number>, topic: string): Recount {
+export function recount(
+  marks: readonly Mark[],
+  stored: ReadonlyMap<string, number>,
+  topic: string,
+  wasRebuilt: boolean,
+): Recount {
   const expected = new Map<string, number>()
   const allowed = new Map<string, number>()
   const firsts = new Map<string, { readonly position: string; readonly digest: string }>()
@@ -76,7 +86,9 @@ export function recount(marks: readonly Mark[], stored: ReadonlyMap<string, numb
     const first = firsts.get(mark.actionKey)
     if (first === undefined) firsts.set(mark.actionKey, { position, digest: mark.digest })
     if (mark.state === 'ok' && mark.first !== (first?.position ?? null)) wrongFirst.push(`${position}: ${mark.first}`)
-    if (first?.digest !== mark.digest) for (const key of mark.proposed) add(expected, key)
+    const isRepeat = first?.digest === mark.digest
+    if (!isRepeat) for (const key of mark.proposed) add(expected, key)
+    if (isRepeat && wasRebuilt && mark.state === 'unavailable') for (const key of mark.proposed) add(allowed, key)
     for (const key of mark.granted) add(expected, key)
     if (mark.state !== 'ok') for (const key of mark.executed) add(allowed, key)
     if (mark.state === 'lost') for (const key of mark.proposed) add(allowed, key)
@@ -107,17 +119,22 @@ function compare(
   return { counters: keys.size, wrong, drift, explained }
 }
 
-/** Same counter, same number found: one of the two was not counted. True whatever was lost meanwhile, if it was noticed. */
-export function countedTwice(marks: readonly Mark[]): readonly string[] {
-  const seen = new Map<string, number>()
+/**
+ * Same counter, same number found: one of the two was not counted. Within one epoch of state only: a rebuild leaves out
+ * the places that were taken for answers that never came, so numbers may come again. `epochsFrom`: when each later epoch
+ * had begun, milliseconds since 1970; nothing is observed with whole state before it is rebuilt.
+ */
+export function countedTwice(marks: readonly Mark[], epochsFrom: readonly number[]): readonly string[] {
+  const seen = new Map<string, string>()
   const twice: string[] = []
-  for (const { partition, offset, found, state } of marks) {
+  for (const { partition, offset, found, state, now } of marks) {
     if (state !== 'ok') continue
+    const epoch = epochsFrom.filter((from) => from <= now).length
     for (const { key, before } of found) {
-      const name = `${key} ${before}`
+      const name = `${key} ${before} of epoch ${epoch}`
       const other = seen.get(name)
-      if (other === undefined) seen.set(name, offset)
-      else twice.push(`${partition}:${offset} and offset ${other} both found ${name}`)
+      if (other === undefined) seen.set(name, `${partition}:${offset}`)
+      else twice.push(`${partition}:${offset} and ${other} both found ${name}`)
     }
   }
   return twice

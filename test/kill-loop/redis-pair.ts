@@ -74,6 +74,11 @@ export class RedisPair {
     await this.#attachReplica()
   }
 
+  /** Asks the master; null while it does not answer. */
+  ask<T>(question: (client: Redis) => Promise<T>): Promise<T | null> {
+    return ask(this.#master, question)
+  }
+
   /** A client of the master's own. */
   connect(): Redis {
     return clientOf(this.#master)

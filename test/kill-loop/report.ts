@@ -69,6 +69,8 @@ export type Summary = {
     readonly drift: number
     /** Counted too high where it may be: see Recount. */
     readonly explained: number
+    /** How often state was lost, once a round by plan, and rebuilt. */
+    readonly losses: number
     /** Comparisons that could not be made, and why. */
     readonly notCompared: readonly string[]
   }
@@ -115,6 +117,7 @@ export function summarize(
       compared: counted((it) => it.counters),
       drift: counted((it) => it.drift),
       explained: counted((it) => it.explained),
+      losses: sum(({ losses }) => losses),
       notCompared: results.flatMap(({ recounts }, at) =>
         recounts.flatMap((it) => ('notCompared' in it ? [`round ${at + 1}, ${it.notCompared}`] : [])),
       ),
@@ -156,7 +159,7 @@ export function inWords(it: Summary): string {
     `  ${it.lost} lost, ${it.duplicated} duplicated, ${it.changed} changed, ${it.actionsExecutedTwice} actions executed twice`,
     `counters: ${n(it.counters.compared)} in Redis compared with a recount, drift ${it.counters.drift}; ` +
       `${it.countedTwice} events not counted, ${it.wrongFirst} repeats misjudged`,
-    `  ${it.counters.explained} counted more than decided, on the safe side, while state was away or lost`,
+    `  ${it.counters.explained} counted more than decided, on the safe side, while state was away or lost (lost and rebuilt ${it.counters.losses} times)`,
     ...it.counters.notCompared.map((why) => `  not compared: ${why}`),
     `executor: ${n(it.ledger.executed)} actions done, ${it.ledger.doubled} doubled, ${it.ledger.missing} missing`,
     `longest gap in service ${(it.longestGap.ms / 1000).toFixed(1)} s (${it.longestGap.during})`,

@@ -27,6 +27,8 @@ export type RoundResult = {
   /** The counters in Redis before its last writes were lost on purpose, and after that loss was rebuilt. */
   readonly recounts: readonly (Recount | NotCompared)[]
   readonly countedTwice: readonly string[]
+  /** How often state was lost, planned or not. */
+  readonly losses: number
   readonly executor: ExecutorResult
   readonly gap: Gap & { readonly during: string }
 }
@@ -67,7 +69,8 @@ export async function playRound(settings: RoundSettings): Promise<RoundResult> {
       compared(before, marks, scene, 'before the planned loss'),
       compared(after, marks, scene, 'after the planned loss'),
     ],
-    countedTwice: countedTwice(marks),
+    countedTwice: countedTwice(marks, scene.epochs.laterFrom),
+    losses: scene.epochs.laterFrom.length,
     executor: await settleExecutor(scene, seen),
     gap: { ...gap, during: scene.tally.during(gap.ended - gap.ms - 1000, gap.ended) },
   }
@@ -77,24 +80,25 @@ export async function playRound(settings: RoundSettings): Promise<RoundResult> {
 type CountersNow = {
   readonly ends: ReadonlyMap<number, number>
   readonly stored: ReadonlyMap<string, number> | null
+  readonly wasRebuilt: boolean
 }
 
-async function countersNow({ inputEnds, deployment, servers, tally }: Scene): Promise<CountersNow> {
+async function countersNow({ inputEnds, deployment, servers, tally, epochs }: Scene): Promise<CountersNow> {
   const ends = await inputEnds()
   const stored = await storedCounters(servers.redis, deployment.name, REBUILT_MS)
   tally.note('counters read', { ends: [...ends], lost: stored === null })
-  return { ends, stored }
+  return { ends, stored, wasRebuilt: epochs.laterFrom.length > 0 }
 }
 
 function compared(
-  { ends, stored }: CountersNow,
+  { ends, stored, wasRebuilt }: CountersNow,
   marks: readonly Mark[],
   { deployment }: Scene,
   when: string,
 ): Recount | NotCompared {
   if (stored === null) return { notCompared: `${when}: state was lost and not rebuilt in ${REBUILT_MS / 1000} s` }
   const decided = marks.filter(({ partition, offset }) => offset < (ends.get(partition) ?? 0))
-  return recount(decided, stored, deployment.topics.input)
+  return recount(decided, stored, deployment.topics.input, wasRebuilt)
 }
 
 async function tormentAll(scene: Scene, { kills, over }: RoundSettings): Promise<void> {

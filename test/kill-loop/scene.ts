@@ -5,6 +5,7 @@ import { Cluster } from '../../src/kafka/cluster.ts'
 import { edgesOf } from '../../src/kafka/log-edges.ts'
 import { deploy } from '../scenarios/support/deployment.ts'
 import type { Deployment } from '../scenarios/support/deployment.ts'
+import { Epochs } from './epochs.ts'
 import { Executor } from './executor.ts'
 import { Gate } from './gate.ts'
 import { POLICY_TEXT } from './policy.ts'
@@ -37,6 +38,7 @@ export type Scene = {
   readonly workers: readonly Worker[]
   readonly executor: Executor
   readonly watch: Watch
+  readonly epochs: Epochs
   readonly tally: Tally
   /** What a deed needs, with random numbers of its own for each `actor`. */
   readonly torment: (actor: number, over: AbortSignal) => Torment
@@ -57,6 +59,8 @@ export async function openScene(settings: SceneSettings, open: AsyncDisposableSt
   const tally = new Tally(join(folder, 'timeline.jsonl'), say)
   const watch = new Watch(deployment)
   open.defer(() => watch.close())
+  const epochs = new Epochs(servers.redis, deployment.name)
+  open.defer(() => epochs.close())
   const executor = new Executor(deployment, servers.registry, folder)
   open.defer(() => executor.stop('SIGKILL'))
   const env = deployment.env()
@@ -79,6 +83,7 @@ export async function openScene(settings: SceneSettings, open: AsyncDisposableSt
     workers,
     executor,
     watch,
+    epochs,
     tally,
     torment: (actor, over) => ({ random: seededRandom(seed * 7919 + actor), gate, tally, over }),
     traffic,

@@ -154,6 +154,8 @@ async function freezeAndReplace(worker: Worker, { random, tally }: Torment): Pro
   zombie.signal('SIGSTOP')
   worker.start()
   await sleep(frozenFor(random))
+  // Until the other one has joined, the place is still the frozen one's.
+  await serves(worker, { tally })
   tally.deed('frozen and replaced, then woken', `${worker.slot} at ${at}`)
   await wake(zombie)
   if (await endWithin(zombie, ZOMBIE_MS)) return
