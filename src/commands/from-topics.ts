@@ -158,10 +158,10 @@ function eventValueOf(option: string, path: string | undefined): ReturnType<type
   )
 }
 
-function sampleProblem(events: readonly DecidedEvent[], { executed, immature, share }: SampleCounts): string | null {
+function sampleProblem(events: readonly DecidedEvent[], { executed, reviewed, share }: SampleCounts): string | null {
   if (events.length === 0)
     return 'no such event was executed or reviewed in that time: are model, action and score kind as in the events?'
-  if (immature === events.length)
+  if (executed + reviewed === 0)
     return `none of ${events.length} events is of full age; --maturity says after which time a label is not waited for any more`
   if (share > 0) return null
   return `of ${executed} executed events some had an audit share of 0, so that nothing is known of them; let the policy audit, or leave them out with --from`

@@ -6,7 +6,7 @@ import {
   newStreamingCertificate,
   type StreamingCertificate,
 } from '../calibration/streaming-certificate.ts'
-import type { AuditedExecution, Missing } from './execution.ts'
+import type { AuditedExecution, CountingRules } from './execution.ts'
 import { rightOf } from './label.ts'
 import type { Matured } from './maturation.ts'
 
@@ -32,6 +32,8 @@ export type CertificateWatch = {
   readonly detector: RiskWatch
   readonly proof: StreamProof
   readonly alarms: number
+  /** The detector does not look at what was decided before; milliseconds since 1970. */
+  readonly restsUntil: number
   /** When the last execution that counted was decided, milliseconds since 1970. */
   readonly lastDecidedAt: number
 }
@@ -63,14 +65,21 @@ export const newCertificateWatch = (execution: AuditedExecution): CertificateWat
   detector: newRiskWatch('anytime', execution.risk),
   proof: { kind: 'gathering', scores: [] },
   alarms: 0,
+  restsUntil: 0,
   lastDecidedAt: 0,
 })
 
-/** One more outcome. An alarm starts the detector anew, so that a certificate whose withdrawal is lifted is watched again. */
+/** How long after an alarm something may still be executed on the certificate, milliseconds. */
+const TAKEN_AWAY_WITHIN_MS = 60_000
+
+/**
+ * One more outcome. An alarm starts the detector anew, so that a certificate whose withdrawal is lifted is watched again; what
+ * was executed until the withdrawal was heeded everywhere is counted, but raises no second alarm.
+ */
 export function countOutcome(
   watch: CertificateWatch,
   matured: Matured,
-  rule: Missing,
+  rules: CountingRules,
 ): { readonly watch: CertificateWatch; readonly alarm: Alarm | null } {
   const { execution, label, repeated, contradicting } = matured
   const seen = {
@@ -81,9 +90,11 @@ export function countOutcome(
     contradicting: watch.contradicting + contradicting,
     lastDecidedAt: execution.decidedAt,
   }
-  const right = rightOf(matured, rule)
+  const right = rightOf(matured, rules.missing)
   if (right === null) return { watch: seen, alarm: null }
-  const detector = addOutcome(flooredAt(watch.detector, execution.propensity), right, execution.propensity)
+  const floored = flooredAt(watch.detector, execution.propensity)
+  const isAtRest = execution.decidedAt < watch.restsUntil
+  const detector = isAtRest ? floored : addOutcome(floored, right, execution.propensity)
   const weight = detector.propensityMin / execution.propensity
   const counted = {
     ...seen,
@@ -92,7 +103,7 @@ export function countOutcome(
     detector,
     proof: proofWith(watch, execution.score, right, weight),
   }
-  return alarmed(counted, execution)
+  return alarmed(counted, execution, rules)
 }
 
 /**
@@ -119,6 +130,7 @@ function proofWith(
 function alarmed(
   watch: CertificateWatch,
   { actionKey, decidedAt }: AuditedExecution,
+  { maturityMs }: CountingRules,
 ): { readonly watch: CertificateWatch; readonly alarm: Alarm | null } {
   const evidence = evidenceOf(watch.detector)
   // A NaN must raise the alarm.
@@ -126,7 +138,12 @@ function alarmed(
   const { certificate, risk, counted, errors, missing, detector } = watch
   const anew = newRiskWatch('anytime', risk, detector.propensityMin)
   return {
-    watch: { ...watch, alarms: watch.alarms + 1, detector: anew },
+    watch: {
+      ...watch,
+      alarms: watch.alarms + 1,
+      detector: anew,
+      restsUntil: decidedAt + maturityMs + TAKEN_AWAY_WITHIN_MS,
+    },
     alarm: { certificate, risk, counted, errors, missing, evidence, actionKey, decidedAt },
   }
 }

@@ -47,7 +47,7 @@ export class Watch {
     for (const matured of this.#maturation.advance(boundary)) {
       const { certificate } = matured.execution
       const before = this.#known(certificate, matured.execution.decidedAt) ?? newCertificateWatch(matured.execution)
-      const { watch, alarm } = countOutcome(before, matured, this.#rules.missing)
+      const { watch, alarm } = countOutcome(before, matured, this.#rules)
       this.#certificates.set(certificate, watch)
       if (alarm !== null) alarms.push(alarm)
     }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../src/calibration/random.ts'
 import { countOutcome, newCertificateWatch, type CertificateWatch } from '../../src/watch/certificate-watch.ts'
-import { execution } from './stream.ts'
+import { execution, RULES } from './stream.ts'
 
 /** Outcomes that count until the first alarm, of at most `most`; null: none. `truth` gives the risk of an execution. */
 function alarmAfter(
@@ -18,7 +18,7 @@ function alarmAfter(
     const label = random() < truth(watch.counted, propensity) ? 'wrong' : 'right'
     if (random() >= propensity) continue
     const matured = { execution: execution({ risk, propensity }), label, repeated: 0, contradicting: 0 } as const
-    const next = countOutcome(watch, matured, 'assume-wrong')
+    const next = countOutcome(watch, matured, RULES)
     watch = next.watch
     if (next.alarm !== null) return watch.counted
   }

@@ -33,12 +33,15 @@ export type Stream = {
   readonly reports: readonly (readonly Report[])[]
 }
 
-const evenly: (n: number) => number = () => 0.05
-
 /** An event every 10 ms over some partitions; errors at `risk(n)`, labels late, missing, repeated or contradicting at times. */
 export function streamOf(
   seed: number,
-  { events = 200, partitions = 3, risk = evenly, shares = [1, 0.5, 0.1] as readonly number[] } = {},
+  {
+    events = 200,
+    partitions = 3,
+    risk = (n: number): number => (n < 0 ? 1 : 0.05),
+    shares = [1, 0.5, 0.1] as readonly number[],
+  } = {},
 ): Stream {
   const random = seededRandom(seed)
   const executions = Array.from({ length: partitions }, (): AuditedExecution[] => [])

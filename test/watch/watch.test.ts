@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ALARM_AT, evidenceOf } from '../../src/calibration/risk-watch.ts'
 import { errorsToAlarm, provenThreshold } from '../../src/watch/certificate-watch.ts'
-import type { MISSING, Report } from '../../src/watch/execution.ts'
+import type { Missing, Report } from '../../src/watch/execution.ts'
 import { readState, stateText } from '../../src/watch/state-text.ts'
 import { NOTHING_WATCHED, Watch } from '../../src/watch/watch.ts'
 import { CERTIFICATE, endOf, execution, readAtOnce, readInPieces, report, RULES, streamOf } from './stream.ts'
@@ -10,7 +10,7 @@ import { CERTIFICATE, endOf, execution, readAtOnce, readInPieces, report, RULES,
 const { decidedAt } = execution()
 const AGE = RULES.maturityMs
 
-function watched(reports: readonly Partial<Report>[], missing: (typeof MISSING)[number] = 'assume-wrong') {
+function watched(reports: readonly Partial<Report>[], missing: Missing = 'assume-wrong') {
   const watch = new Watch(NOTHING_WATCHED({ ...RULES, missing }))
   watch.execute(execution())
   for (const [offset, it] of reports.entries()) watch.report(report({ place: { partition: 0, offset }, ...it }))
@@ -157,6 +157,22 @@ describe('an alarm', () => {
     expect(at).toBeGreaterThanOrEqual(1_500)
     expect(at).toBeLessThan(1_600)
     for (const { detector } of watch.state.certificates) expect(evidenceOf(detector)).toBeLessThan(ALARM_AT)
+  })
+
+  test('is raised once for what was executed until the withdrawal is heeded, and again if it goes on after that', () => {
+    const it = streamOf(5, { events: 3_000, risk: (n) => (n < 1_500 ? 0.01 : 0.9), shares: [1] })
+    const alarmsOf = (later: number) => {
+      const watch = new Watch(NOTHING_WATCHED(RULES))
+      for (const one of it.executions.flat()) watch.execute(one)
+      for (let n = 0; n < 40; n++) {
+        const place = { partition: 0, offset: 100_000 + n }
+        watch.execute(execution({ actionKey: `l-${n}`, decidedAt: decidedAt + later + n, place }))
+      }
+      for (const one of it.reports.flat()) watch.report(one)
+      return watch.advance(endOf(it) + 10 * AGE).filter(({ certificate }) => certificate === CERTIFICATE).length
+    }
+    expect(alarmsOf(50_000)).toBe(1)
+    expect(alarmsOf(4 * AGE)).toBe(2)
   })
 
   test('comes after as many errors in a row as are said to be left', () => {

@@ -21,8 +21,9 @@ export type ProcessorProcess = CliProcess & {
   readonly metric: (name: string, labels?: Readonly<Record<string, string>>) => Promise<number>
 }
 
-export function startProcessor(env: Readonly<Record<string, string>>): ProcessorProcess {
-  const started = startCli(['run'], env)
+/** `command`: what runs, and has the same pages; the processor if not given. */
+export function startProcessor(env: Readonly<Record<string, string>>, command = 'run'): ProcessorProcess {
+  const started = startCli([command], env)
   const get: ProcessorProcess['get'] = async (path) => {
     const answer = await fetch(`${await started.http()}${path}`, { signal: AbortSignal.timeout(5000) })
     return { status: answer.status, text: await answer.text() }
