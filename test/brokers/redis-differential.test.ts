@@ -7,6 +7,7 @@ import { realSubject } from '../redis/real-subject.ts'
 import { startRedis } from '../redis/server.ts'
 import type { RedisServer } from '../redis/server.ts'
 import { StateStoreTwin } from '../twins/state-store.ts'
+import { dice } from './support/dice.ts'
 
 let server: RedisServer
 
@@ -14,17 +15,6 @@ beforeAll(async () => {
   server = await startRedis()
 })
 afterAll(() => server[Symbol.asyncDispose]())
-
-/** mulberry32: a small seeded generator, https://gist.github.com/tommyettinger/46a874533244883189143505d203312c */
-function dice(seed: number): (sides: number) => number {
-  let state = seed
-  return (sides) => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) % sides
-  }
-}
 
 const PARTITIONS = 3
 

@@ -35,10 +35,10 @@ export type KafkaSubject = {
   readonly close: () => Promise<void>
 }
 
-/** One that can lose brokers, of three; a topic's partitions lie on one broker each. */
+/** Three brokers, of which one may be frozen as by SIGSTOP, for less than its session of 4 s; nothing is replicated. */
 export type ClusterSubject = KafkaSubject & {
-  readonly kill: (node: number) => Promise<void>
-  readonly restart: (node: number) => Promise<void>
+  readonly freeze: (node: number) => Promise<void>
+  readonly thaw: (node: number) => Promise<void>
 }
 
 export const CONCURRENT = 51

@@ -49,6 +49,10 @@ export function groupConformance(name: string, open: () => Promise<KafkaSubject>
     }
     /** A request that is answered when what it starts is due. */
     const soon = async <T>(work: Promise<T>): Promise<T> => await (await waits(work, 30)).answer
+    /** Heartbeats until one is answered so. */
+    const told = async (index: number, seat: Seat, code: number): Promise<void> => {
+      while ((await callers[index]!.beat(seat)) !== code) await subject.advance(10)
+    }
     const joinedAlone = async (instance: string | null, options: JoinOptions = {}): Promise<Seat> => {
       const joined = await soon(join(0, { instance, ...options }))
       expect(joined.code).toBe(0)
@@ -60,7 +64,7 @@ export function groupConformance(name: string, open: () => Promise<KafkaSubject>
     const pair = async (options: JoinOptions = {}): Promise<readonly [Seat, Seat]> => {
       const first = await joinedAlone('one', options)
       const two = await waits(join(1, { instance: 'two', ...options }))
-      expect(await callers[0]!.beat(first)).toBe(REBALANCING)
+      await told(0, first, REBALANCING)
       const one = await soon(join(0, { instance: 'one', member: first.member, ...options }))
       const other = await two.answer
       expect([one.code, other.code, one.leader, other.leader]).toEqual([0, 0, one.member, one.member])
@@ -116,12 +120,12 @@ export function groupConformance(name: string, open: () => Promise<KafkaSubject>
       test('again by a follower with something new, or by the leader, moves the group on', async () => {
         const [one, two] = await pair()
         const moved = await waits(join(1, { instance: 'two', member: two.member, metadata: 'new' }))
-        expect(await callers[0]!.beat(one)).toBe(REBALANCING)
+        await told(0, one, REBALANCING)
         const led = await soon(join(0, { instance: 'one', member: one.member }))
         expect([led.generation, (await moved.answer).generation]).toEqual([3, 3])
         await callers[0]!.sync({ ...one, generation: 3 }, {})
         const again = await waits(join(0, { instance: 'one', member: one.member }))
-        expect(await callers[1]!.beat({ ...two, generation: 3 })).toBe(REBALANCING)
+        await told(1, { ...two, generation: 3 }, REBALANCING)
         const other = await soon(join(1, { instance: 'two', member: two.member, metadata: 'new' }))
         expect([(await again.answer).generation, other.generation]).toEqual([4, 4])
       })
@@ -129,6 +133,7 @@ export function groupConformance(name: string, open: () => Promise<KafkaSubject>
       test('twice while it waits answers the second', async () => {
         const first = await joinedAlone('one')
         const two = await waits(join(1, { instance: 'two' }))
+        await told(0, first, REBALANCING)
         const stale = join(0, { instance: 'one', member: first.member })
         await subject.advance(30)
         const [one, other] = [await stale, await two.answer]
@@ -162,23 +167,19 @@ export function groupConformance(name: string, open: () => Promise<KafkaSubject>
       })
 
       test('is kept by heartbeats and lost without', async () => {
-        const one = await joinedAlone('one', { sessionTimeoutMs: 1_000 })
-        for (let beat = 0; beat < 4; beat++) {
+        const one = await joinedAlone('one', { sessionTimeoutMs: 2_000 })
+        for (let beat = 0; beat < 6; beat++) {
           await subject.advance(400)
           expect(await callers[0]!.beat(one)).toBe(0)
         }
-        await subject.advance(1_600)
+        await subject.advance(3_000)
         expect(await callers[0]!.beat(one)).toBe(UNKNOWN_MEMBER)
         expect(await callers[0]!.commitOutside(one, topic, 1)).toBe(UNKNOWN_MEMBER)
       })
 
       test('that is lost moves the group on', async () => {
         const [one, two] = await pair({ sessionTimeoutMs: 1_000 })
-        for (let beat = 0; beat < 3; beat++) {
-          await subject.advance(500)
-          await callers[0]!.beat(one)
-        }
-        expect(await callers[0]!.beat(one)).toBe(REBALANCING)
+        await told(0, one, REBALANCING)
         const led = await soon(join(0, { instance: 'one', member: one.member, sessionTimeoutMs: 1_000 }))
         expect([led.generation, led.members.length]).toEqual([3, 1])
         expect(await callers[1]!.beat(two)).toBe(UNKNOWN_MEMBER)
@@ -226,6 +227,7 @@ export function groupConformance(name: string, open: () => Promise<KafkaSubject>
       test('refuses to share out before everybody has joined', async () => {
         const first = await joinedAlone('one')
         const two = await waits(join(1, { instance: 'two' }))
+        await told(0, first, REBALANCING)
         expect((await callers[0]!.sync(first))[0]).toBe(REBALANCING)
         await soon(join(0, { instance: 'one', member: first.member }))
         expect((await two.answer).code).toBe(0)
@@ -234,18 +236,19 @@ export function groupConformance(name: string, open: () => Promise<KafkaSubject>
       test('puts those out that do not ask for their share', async () => {
         const first = await joinedAlone('one', { rebalanceTimeoutMs: 1_000 })
         const two = await waits(join(1, { instance: 'two', rebalanceTimeoutMs: 1_000 }))
+        await told(0, first, REBALANCING)
         const one = await soon(join(0, { instance: 'one', member: first.member, rebalanceTimeoutMs: 1_000 }))
         const other = await two.answer
         const sharing = await callers[0]!.sync(seatOf(one, 'one'), { [one.member]: 'a', [other.member]: 'b' })
         expect(sharing).toEqual([0, 'a'])
-        await subject.advance(1_500)
-        expect(await callers[1]!.beat(seatOf(other, 'two'))).toBe(UNKNOWN_MEMBER)
-        expect(await callers[0]!.beat(seatOf(one, 'one'))).toBe(REBALANCING)
+        await told(1, seatOf(other, 'two'), UNKNOWN_MEMBER)
+        await told(0, seatOf(one, 'one'), REBALANCING)
       })
 
       test('that begins while shares are awaited has everybody join again', async () => {
         const first = await joinedAlone('one')
         const two = await waits(join(1, { instance: 'two' }))
+        await told(0, first, REBALANCING)
         await soon(join(0, { instance: 'one', member: first.member }))
         const other = seatOf(await two.answer, 'two')
         const sharing = await waits(callers[1]!.sync(other))
@@ -284,6 +287,7 @@ export function groupConformance(name: string, open: () => Promise<KafkaSubject>
       test('that is replaced while it waits to join is answered so', async () => {
         const first = await joinedAlone('one')
         const two = await waits(join(1, { instance: 'two' }))
+        await told(0, first, REBALANCING)
         const next = await waits(join(2, { instance: 'two' }))
         expect((await two.answer).code).toBe(REPLACED)
         await soon(join(0, { instance: 'one', member: first.member }))
@@ -295,6 +299,19 @@ export function groupConformance(name: string, open: () => Promise<KafkaSubject>
         expect(await callers[1]!.leave({ ...two, member: '' })).toBe(0)
         expect(await callers[1]!.beat(two)).toBe(UNKNOWN_MEMBER)
       })
+    })
+
+    test('a static member that is replaced before it has its share has everybody join again', async () => {
+      const first = await joinedAlone('one')
+      const two = await waits(join(1, { instance: 'two' }))
+      await told(0, first, REBALANCING)
+      const one = await soon(join(0, { instance: 'one', member: first.member }))
+      const other = await two.answer
+      const next = await waits(join(2, { instance: 'two' }))
+      await told(0, seatOf(one, 'one'), REBALANCING)
+      expect(await callers[1]!.beat(seatOf(other, 'two'))).toBe(REPLACED)
+      const again = await soon(join(0, { instance: 'one', member: first.member }))
+      expect([again.generation, (await next.answer).generation]).toEqual([3, 3])
     })
 
     describe('offsets of a transaction', () => {
@@ -335,6 +352,7 @@ export function groupConformance(name: string, open: () => Promise<KafkaSubject>
       test('are taken while the group moves on, as long as the generation is the last one', async () => {
         const [one, two] = await pair()
         const moved = await waits(join(1, { instance: 'two', member: two.member, metadata: 'new' }))
+        await told(0, one, REBALANCING)
         expect(await committing(one)).toBe(0)
         const led = await soon(join(0, { instance: 'one', member: one.member }))
         expect((await moved.answer).code).toBe(0)

@@ -132,7 +132,7 @@ export class GroupCoordinator {
     const group = seat.generation < 0 ? this.#made(name) : this.#groups.get(name)
     if (group === undefined) return CODE.illegalGeneration
     const code = group.commitRefusal(seat.member, seat.instance, seat.generation, true)
-    return code === CODE.none ? group.offsets.commitWithin(producer, offsets, needsWord) : code
+    return code === CODE.none ? group.offsets.commitWithin(producer, offsets) : code
   }
 
   #made(name: string): Group {

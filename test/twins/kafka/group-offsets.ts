@@ -41,10 +41,9 @@ export class GroupOffsets {
     for (const { topic, partition, offset } of offsets) this.#stable.set(keyOf(topic, partition), { offset, at })
   }
 
-  /** As part of the producer's transaction. `isVerified`: the coordinator knows of it. */
-  commitWithin({ id, epoch }: Producer, offsets: Offsets, isVerified: boolean): number {
+  /** As part of the producer's transaction, which the coordinator knows of. */
+  commitWithin({ id, epoch }: Producer, offsets: Offsets): number {
     const state = this.#producer(id)
-    if (state.openedAt === null && !isVerified) return CODE.invalidTxnState
     if (epoch < state.epoch) return CODE.invalidProducerEpoch
     const at = this.#writes++
     state.add({ ...NO_BATCH, epoch, baseOffset: at })

@@ -39,8 +39,8 @@ export function twinSubject(brokers: number, options: Partial<KafkaTwinOptions> 
     },
     deleteBefore: async (topic: string, partition: number, offset: number): Promise<void> =>
       twin.deleteBefore(topic, partition, offset),
-    kill: async (node: number): Promise<void> => twin.kill(node),
-    restart: async (node: number): Promise<void> => twin.restart(node),
+    freeze: async (node: number): Promise<void> => twin.freeze(node),
+    thaw: async (node: number): Promise<void> => twin.thaw(node),
     close: async (): Promise<void> => undefined,
   }
 }
