@@ -249,7 +249,8 @@ class Log {
 
   #hold(place: Place, positions: ReadonlyMap<number, Position>): Held {
     const ending = new AbortController()
-    const assignment = { generation: place.seat.generation, positions, ended: ending.signal }
+    const partitions = this.#cluster.partitions(this.#options.input).length
+    const assignment = { generation: place.seat.generation, positions, partitions, ended: ending.signal }
     const starts = new Map([...positions].map(([partition, { start }]) => [partition, start]))
     const fetcher = new Fetcher(this.#cluster, this.#options, starts, ending.signal, {
       outOfRange: (partition, offset) => this.#outOfRange(ending, partition, offset),

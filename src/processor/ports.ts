@@ -53,6 +53,8 @@ export type Position = { readonly start: number; readonly committed: number | nu
 export type Assignment = {
   readonly generation: number
   readonly positions: ReadonlyMap<number, Position>
+  /** How many partitions the input has, whoever they were assigned to. */
+  readonly partitions: number
   readonly ended: AbortSignal
 }
 
@@ -156,8 +158,9 @@ export type StateStore = {
   /**
    * Takes the partitions over. `committed` is compared with the watermark: less seen than committed means lost state.
    * `decided`: below it all was committed before; beyond `start` only where somebody has set the group's offset back.
+   * `partitions`: how many the input has; what an owner of another one knows may be missing as well.
    */
-  readonly acquire: (positions: ReadonlyMap<number, Position>, longestWindowMs: number) => Promise<Owned | StateRefusal>
+  readonly acquire: (positions: ReadonlyMap<number, Position>, partitions: number) => Promise<Owned | StateRefusal>
   /**
    * Counts and reads, once per offset for ever: a repeated offset gets its recorded observation. One round trip; none
    * without ranges, unless state is to be told what it missed while it was away.

@@ -35,7 +35,7 @@ export type RebuildStore = {
   readonly isIncomplete: () => boolean
   /**
    * `whole`: nothing is missing (any more). `waiting`: a partition has no owner since the loss, so it is not known what to
-   * restore of it. `held`: another process restores; `progress` from 0 to 1.
+   * restore of it; or since Redis is another server than before, so it is not known whether anything is missing. `held`: another process restores; `progress` from 0 to 1.
    */
   readonly claim: (
     partitions: number,
@@ -134,7 +134,10 @@ async function attempt(rebuilder: Rebuilder, signal: AbortSignal): Promise<boole
   if (claim.kind === 'held') onStatus({ kind: 'rebuilding', progress: claim.progress, here: false })
   if (claim.kind === 'unavailable') onStatus({ kind: 'waiting', why: claim.fault.detail })
   if (claim.kind === 'waiting')
-    onStatus({ kind: 'waiting', why: `partition ${claim.partition} has had no owner since the loss` })
+    onStatus({
+      kind: 'waiting',
+      why: `partition ${claim.partition} has had no owner since Redis lost state or its server changed`,
+    })
   return true
 }
 

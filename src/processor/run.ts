@@ -65,10 +65,10 @@ async function acquireLog({ log }: Processor, signal: AbortSignal): Promise<Assi
  * that one has committed.
  */
 async function takeState(processor: Processor, assignment: Assignment, signal: AbortSignal): Promise<Lease | null> {
-  const { log, state, observer, rulebook } = processor
+  const { log, state, observer } = processor
   if (signal.aborted || assignment.ended.aborted) return null
   const committed = new Map([...assignment.positions].map(([partition, { start }]) => [partition, start]))
-  const answer = await state.acquire(assignment.positions, rulebook.current().policy.longestWindowMs)
+  const answer = await state.acquire(assignment.positions, assignment.partitions)
   if (answer.kind === 'owned') {
     const { tokens, decided } = answer
     return (await log.confirm(assignment)) ? { assignment, tokens, decided, committed, told: new Map(committed) } : null

@@ -9,10 +9,13 @@
 -- must: a call is atomic over partitions and counters.
 --
 --   {d}:state            hash    epoch (random; a new one begins when state was lost), lostAt (ms; while it is there,
---                                counters lack what was counted before the epoch), owner (group and topic)
+--                                counters lack what was counted before the epoch), owner (group and topic), server
+--                                (Redis' run id when it was last met), unproven (while it is there, some partition's
+--                                owner has not met this server, which may lack what another one had answered)
 --   {d}:p:<partition>    hash    token, watermark (next offset to observe), committed, epoch, since (what lies below it
 --                                was not observed in this epoch), reserved (after the last offset that asked for places),
---                                decided (the furthest that was ever committed, whatever was set back since)
+--                                decided (the furthest that was ever committed, whatever was set back since), server
+--                                (the one that its owner has met)
 --   {d}:f:<partition>    hash    what was recorded of offsets not yet committed, one JSON array a line, lines ending
 --                                in a comma but for the last: o<offset>-<next> = observations of the offsets from the
 --                                first to before the second, g<offset>-<next> = grants
@@ -29,6 +32,11 @@
 -- A loss ends the epoch: without one nobody may write, so every owner takes its partitions anew, and the first begins the
 -- next epoch with counters of its own. What was counted before is restored from the verdicts whose offsets lie below
 -- `since`; what lies above is counted as it is observed. So each event is counted once, whichever comes first.
+--
+-- A replica that takes over and a server that starts again may lack the last writes, and each owner can tell only for its
+-- own partitions. So where the run id is another one than before, state is unproven until the owner of every partition
+-- of the topic has met the new server, which is what `remind` is for: until then counters and action keys may lack what
+-- somebody has acted on, and events are observed as if state were lost.
 --
 -- INVARIANT: in every function all reads and checks come before the first write, so a refused call changes nothing but,
 -- where it shows that state was lost, the epoch.
@@ -68,6 +76,16 @@ local function microseconds()
   return time[1] * 1000000 + time[2]
 end
 
+-- Which process this is; another one may have other data.
+local function server_id()
+  return match(call('INFO', 'server'), 'run_id:(%w+)')
+end
+
+-- Whether some partition's owner has not met this server. State that nobody has written to lacks nothing.
+local function is_unproven(here, state)
+  return state.unproven or state.server ~= here and (state.server or state.epoch or state.lost_at) and true
+end
+
 local function values_of(keys, total)
   if total > 0 and total <= CHUNK then
     return call('MGET', unpack(keys, 1, total))
@@ -85,7 +103,7 @@ end
 
 local function partition_of(prefix, partition)
   local own = call('HMGET', prefix .. 'p:' .. partition, 'token', 'watermark', 'committed', 'epoch', 'reserved',
-    'decided')
+    'decided', 'server')
   return {
     token = own[1],
     watermark = own[2] and tonumber(own[2]),
@@ -93,7 +111,31 @@ local function partition_of(prefix, partition)
     epoch = own[4],
     reserved = tonumber(own[5] or '0'),
     decided = max(tonumber(own[3] or '0'), tonumber(own[6] or '0')),
+    server = own[7],
   }
+end
+
+local function state_of(state_key)
+  local state = call('HMGET', state_key, 'epoch', 'lostAt', 'owner', 'server', 'unproven')
+  return { epoch = state[1], lost_at = state[2], owner = state[3], server = state[4], unproven = state[5] }
+end
+
+-- From now on this is the server that is met.
+local function move_to(state_key, here, unproven)
+  call('HSET', state_key, 'server', here)
+  if unproven then
+    call('HSET', state_key, 'unproven', '1')
+  end
+end
+
+-- The first partition of so many whose owner has not met this server.
+local function first_unmet(prefix, here, partitions)
+  for partition = 0, partitions - 1 do
+    if call('HGET', prefix .. 'p:' .. partition, 'server') ~= here then
+      return text(partition)
+    end
+  end
+  return nil
 end
 
 -- Ends the epoch, since its counters lack something.
@@ -262,10 +304,12 @@ end
 -- ---- acquire ------------------------------------------------------------------------------------------------------
 
 -- Whether what is known of a partition shows that state was lost. While a loss is being mended, partitions that this
--- epoch has not seen are expected.
-local function acquisition_shows_loss(own, epoch, is_mending, committed, needed, reserved)
+-- epoch has not seen are expected. On a server that its last owner has not met, what was observed may be there and the
+-- places that were taken after that not, unless it had heard of the commit, which came later still.
+local function acquisition_shows_loss(own, epoch, is_mending, is_met, committed, needed, reserved)
   if own.watermark and own.epoch == epoch then
-    return committed and own.watermark < min(committed, needed) or own.reserved < reserved
+    return committed and (own.watermark < min(committed, needed) or not is_met and own.committed < committed)
+      or own.reserved < reserved
   end
   return not is_mending and (own.watermark or committed) ~= nil
 end
@@ -274,7 +318,8 @@ end
 --          not know, has not observed so far, or knows from another epoch. A partition without either is new. State
 --          without an owner is lost as a whole: an older release counted it elsewhere, or it was handed over.
 --          Watermarks are raised to `needed` and never lowered, but where a new epoch begins: what was observed before it
---          and is read again is observed anew. Tokens are times in microseconds, or one more than the last, so they grow
+--          and is read again is observed anew. On a server that is not proven yet, `remind` must follow as soon as the
+--          group has confirmed the caller, since only its rightful owner can vouch for a partition. Tokens are times in microseconds, or one more than the last, so they grow
 --          even across a loss of state and two owners never hold the same.
 -- KEYS     1 {d}:state
 -- ARGV     1 a random epoch, used if there is none
@@ -283,26 +328,28 @@ end
 --          the watermark must have come (lower than committed where the caller can still catch up from memory), and the
 --          end of what asked for places, as far as the caller knows
 --          Without partitions nothing is changed.
--- Returns  { 'foreign', owner } with nothing changed, or { 'owned', '0' or '1': state is incomplete, and for each
---          partition its token and the offset below which all was committed before, which is beyond the next offset to
---          read only where somebody has set the group's offset back }
+-- Returns  { 'foreign', owner } with nothing changed, or { 'owned', '0' or '1': state is incomplete, '0' or '1': it is
+--          unproven, and for each partition its token and the offset below which all was committed before, which is
+--          beyond the next offset to read only where somebody has set the group's offset back }
 local function acquire(keys, args)
   local state_key = keys[1]
   local prefix = prefix_of(state_key)
   local time = microseconds()
-  local state = call('HMGET', state_key, 'epoch', 'lostAt', 'owner')
-  local epoch, lost_at, owner = state[1], state[2], state[3]
+  local state, here = state_of(state_key), server_id()
+  local epoch, lost_at, owner = state.epoch, state.lost_at, state.owner
+  local unproven = is_unproven(here, state)
   if owner and owner ~= args[2] then
     return { 'foreign', owner }
   end
   if #args < 3 then
-    return { 'owned', lost_at and '1' or '0' }
+    return { 'owned', lost_at and '1' or '0', unproven and '1' or '0' }
   end
   local owns, lost = {}, epoch and not owner
   for i = 3, #args, 5 do
     local own = partition_of(prefix, args[i])
     local committed, needed, reserved = tonumber(args[i + 1]), tonumber(args[i + 3]), tonumber(args[i + 4])
-    lost = lost or acquisition_shows_loss(own, epoch, epoch and lost_at, committed, needed, reserved)
+    local is_met = not unproven or own.server == here
+    lost = lost or acquisition_shows_loss(own, epoch, epoch and lost_at, is_met, committed, needed, reserved)
     owns[#owns + 1] = own
   end
   if lost or not epoch then
@@ -313,7 +360,8 @@ local function acquire(keys, args)
     call('HSET', state_key, 'lostAt', lost_at)
   end
   call('HSET', state_key, 'epoch', epoch, 'owner', args[2])
-  local reply = { 'owned', lost_at and '1' or '0' }
+  move_to(state_key, here, unproven)
+  local reply = { 'owned', lost_at and '1' or '0', unproven and '1' or '0' }
   for at, own in ipairs(owns) do
     local i = 5 * at - 2
     local key, start, needed = prefix .. 'p:' .. args[i], tonumber(args[i + 2]), args[i + 3]
@@ -329,7 +377,7 @@ local function acquire(keys, args)
     end
     local decided = text(max(own.decided, start))
     call('HSET', key, 'decided', decided)
-    reply[2 * at + 1], reply[2 * at + 2] = token, decided
+    reply[2 * at + 2], reply[2 * at + 3] = token, decided
   end
   return reply
 end
@@ -337,25 +385,35 @@ end
 -- ---- remind -------------------------------------------------------------------------------------------------------
 
 -- Purpose  Holds state against what its owner knows of it. Behind a new connection may be a server that lacks the last
---          writes: a replica that took over, or a restart.
+--          writes: a replica that took over, or a restart. Once every owner has found nothing missing, it is proven.
 -- KEYS     1 {d}:state
--- ARGV     per partition: partition, token, the watermark and the end of what asked for places, as the owner knows them
+-- ARGV     1 number of the topic's partitions
+--          then per partition: partition, token, the watermark and the end of what asked for places, as the owner knows
+--          them
 -- Returns  { 'fenced', partition } where another owns it or something is missing, which ends the epoch; { 'ok' }
 local function remind(keys, args)
   local prefix = prefix_of(keys[1])
-  local epoch = call('HGET', keys[1], 'epoch')
+  local state, here = state_of(keys[1]), server_id()
   local behind = nil
-  for i = 1, #args, 4 do
+  for i = 2, #args, 4 do
     local own = partition_of(prefix, args[i])
-    if not may_write(own, args[i + 1], epoch) then
+    if not may_write(own, args[i + 1], state.epoch) then
       return { 'fenced', args[i] }
     end
     local is_behind = own.watermark < tonumber(args[i + 2]) or own.reserved < tonumber(args[i + 3])
     behind = behind or is_behind and args[i]
   end
+  local unproven = is_unproven(here, state)
+  move_to(keys[1], here, unproven)
   if behind then
     lose(keys[1], floor(microseconds() / 1000))
     return { 'fenced', behind }
+  end
+  for i = 2, #args, 4 do
+    call('HSET', prefix .. 'p:' .. args[i], 'server', here)
+  end
+  if unproven and not first_unmet(prefix, here, tonumber(args[1])) then
+    call('HDEL', keys[1], 'unproven')
   end
   return { 'ok' }
 end
@@ -597,7 +655,7 @@ local function observe(keys, args)
   local state_key = keys[1]
   local prefix = prefix_of(state_key)
   local now = floor(microseconds() / 1000)
-  local state = call('HMGET', state_key, 'epoch', 'lostAt')
+  local state = call('HMGET', state_key, 'epoch', 'lostAt', 'unproven')
   local ranges, stranger = ranges_of(prefix, args, 3, state[1])
   if not ranges then
     return { 'fenced', stranger }
@@ -610,7 +668,7 @@ local function observe(keys, args)
   end
   local lost_at = state[2] and tonumber(state[2])
   local counters, order = load_counters(prefix, state[1], ranges, now)
-  local is_lost = lost_at and now < lost_at + tonumber(args[2])
+  local is_lost = state[3] or lost_at and now < lost_at + tonumber(args[2])
   local scope = {
     prefix = prefix,
     events_prefix = prefix .. 'e:',
@@ -728,17 +786,19 @@ end
 -- KEYS     1 {d}:state
 -- ARGV     1 holder: a name that no other process has, 2 how long the right lasts, ms, 3 number of input partitions
 -- Returns  { 'whole' }: nothing is missing
---          { 'waiting', partition }: nobody has taken the partition in this epoch, so what is to be restored is not known
+--          { 'waiting', partition }: nobody has taken the partition in this epoch, so what is to be restored is not known;
+--          or its owner has not met this server, so whether anything is
 --          { 'held', progress }: another process restores
 --          { 'yours', epoch, now, since of partition 0, since of partition 1, ..., place, next offset of it, ... }
 local function claim_rebuild(keys, args)
   local prefix = prefix_of(keys[1])
   local key = prefix .. 'rebuild'
   local now = floor(microseconds() / 1000)
-  local state = call('HMGET', keys[1], 'epoch', 'lostAt')
-  local epoch = state[1]
-  if not state[2] then
-    return { 'whole' }
+  local state = state_of(keys[1])
+  local epoch = state.epoch
+  if not state.lost_at then
+    local unmet = state.unproven and first_unmet(prefix, state.server, tonumber(args[3]))
+    return unmet and { 'waiting', unmet } or { 'whole' }
   end
   local reply = { 'yours', epoch, format('%.0f', now) }
   for partition = 0, tonumber(args[3]) - 1 do

@@ -56,7 +56,8 @@ type Claim = {
  * until Redis answers, and then refused as fenced, so that it gets acquired.
  *
  * Behind a new connection may be a server that lacks the last writes: a replica that took over, or a restart. So how far
- * each partition had come is told to it before anything else, and what it lacks is then noticed as loss.
+ * each partition had come is told to it before anything else, and what it lacks is then noticed as loss. Until the owners
+ * of all partitions have done so, what is observed there counts as lost.
  */
 export class RedisStateStore implements StateStore {
   readonly #config: RedisStateConfig
@@ -69,6 +70,8 @@ export class RedisStateStore implements StateStore {
   readonly #known = new Set<number>()
   /** The connection that `#owned` was last told to. */
   #session = -1
+  /** How many partitions the input has. */
+  #partitions = 0
   #turn: Promise<unknown> = Promise.resolve()
   #isIncomplete = false
   #trouble: Fault | null = null
@@ -104,23 +107,30 @@ export class RedisStateStore implements StateStore {
    * nobody else observed in between, or what is remembered has been observed since and is passed over. Otherwise, and
    * for partitions given away, it is forgotten, and whoever observes next finds the watermark too low.
    */
-  acquire(positions: ReadonlyMap<number, Position>, _longestWindowMs: number): Promise<Acquired> {
+  acquire(positions: ReadonlyMap<number, Position>, partitions: number): Promise<Acquired> {
     return this.#inTurn(async () => {
       for (const partition of this.#reserved.keys()) if (!positions.has(partition)) this.#reserved.delete(partition)
+      for (const partition of this.#owned.keys()) if (!positions.has(partition)) this.#owned.delete(partition)
+      // What this process knows of a partition that it keeps is more than what the group has committed.
+      const met = await this.#remind(new Set(), Date.now() + this.#config.deadlineMs)
+      if (met?.kind === 'unavailable') return met
+      this.#partitions = partitions
       const claims = [...positions].map(([partition, position]) => this.#claim(partition, position))
       this.#owned.clear()
       this.#session = this.#connection.session
       const args = [randomBytes(6).toString('base64url'), ownerOf(this.#config), ...claims.flatMap(claimArgs)]
       const answer = await this.#connection.call('acquire', args, this.#config.deadlineMs)
       if (answer.kind === 'unavailable') return answer
-      const [kind, figure, ...given] = answer.reply as readonly string[]
+      const [kind, figure, unproven, ...given] = answer.reply as readonly string[]
       this.#trouble = kind === 'foreign' ? foreign(figure ?? '', this.#config) : null
       if (this.#trouble !== null) return { kind: 'unavailable', fault: this.#trouble }
-      this.#isIncomplete = figure === '1'
+      this.#isIncomplete = figure === '1' || unproven === '1'
       this.#keepOnly(claims)
       for (const [at, { partition, needed }] of claims.entries())
         this.#owned.set(partition, { token: Number(given[2 * at]), reached: needed, since: 0 })
       for (const { partition } of claims) this.#known.add(partition)
+      // Whoever is not the owner any more must not vouch for a partition: that waits until the group has confirmed us.
+      if (unproven === '1') this.#session = -1
       const tokens = new Map([...this.#owned].map(([partition, { token }]) => [partition, token]))
       const decided = new Map(claims.map(({ partition }, at) => [partition, Number(given[2 * at + 1])]))
       return { kind: 'owned', tokens, decided }
@@ -209,12 +219,15 @@ export class RedisStateStore implements StateStore {
   /** Tells a new connection how far each partition had come, those of `first` first. */
   async #remind(first: ReadonlySet<number>, deadline: number): Promise<StateRefusal | null> {
     const { session } = this.#connection
-    if (this.#session === session) return null
+    if (this.#session === session || this.#owned.size === 0) {
+      this.#session = session
+      return null
+    }
     const owned = [...this.#owned].toSorted(([a], [b]) => Number(first.has(b)) - Number(first.has(a)))
     const args = owned.flatMap(([partition, { token, reached }]) =>
       [partition, token, reached, this.#reserved.get(partition) ?? 0].map(String),
     )
-    const answer = await this.#connection.call('remind', args, deadline - Date.now())
+    const answer = await this.#connection.call('remind', [String(this.#partitions), ...args], deadline - Date.now())
     const texts = textsOf(answer)
     if (texts.kind !== 'ok') return texts
     for (const [partition, it] of owned) this.#owned.set(partition, { ...it, since: it.reached })

@@ -60,7 +60,7 @@ class Pair {
       positions.set(partition, { start, committed })
       this.#next.set(partition, start)
     }
-    const [real, twin] = await this.#both((store) => store.acquire(positions, DAY))
+    const [real, twin] = await this.#both((store) => store.acquire(positions, PARTITIONS))
     // Sometimes the caller goes on with the tokens it had, as an owner does that was overtaken.
     if (this.#roll(4) === 0 || real.kind !== 'owned' || twin.kind !== 'owned') return
     this.#realTokens = new Map(real.tokens)

@@ -190,7 +190,7 @@ describe('a Redis that fails', () => {
   test('belongs to one group: another one is told whose it is and what to do, and decides without it', async () => {
     const other = await open({ group: 'other' })
     await untilServing(other)
-    const answer = await other.store.acquire(new Map([[0, { start: 0, committed: null }]]), DAY)
+    const answer = await other.store.acquire(new Map([[0, { start: 0, committed: null }]]), 1)
     expect(answer).toMatchObject({
       kind: 'unavailable',
       fault: { detail: expect.stringMatching(/belongs to group g on topic model.outputs.*set SLUICE_DEPLOYMENT/) },
@@ -237,7 +237,7 @@ describe('a connection', () => {
     const opened = await timed(() => open())
     const late = opened.result
     caller = new Caller(late.store)
-    const answer = await timed(() => caller.store.acquire(new Map([[0, { start: 0, committed: null }]]), DAY))
+    const answer = await timed(() => caller.store.acquire(new Map([[0, { start: 0, committed: null }]]), 1))
     await server.start()
     const back = await untilServing(late)
     late.close()

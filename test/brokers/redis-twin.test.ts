@@ -45,6 +45,7 @@ class Pair {
     const dice = this.#random()
     if (dice < 0.08) await this.#acquire()
     else if (dice < 0.1) await this.#remind()
+    else if (dice < 0.11) this.#twin.server = `server${this.#below(3)}`
     else if (dice < 0.55) await this.#observe()
     else if (dice < 0.85) await this.#reserve()
     else if (dice < 0.97) await this.#move()
@@ -75,9 +76,9 @@ class Pair {
     const owner = this.#below(30) === 0 ? 'another group' : 'group g on topic t'
     const reply = (await this.#both('acquire', [`epoch-${this.#epochs++}`, owner, ...args])) as string[]
     if (reply[0] !== 'owned') return
-    const [, , ...tokens] = reply
+    const [, , , ...given] = reply
     partitions.forEach((partition, at) => {
-      this.#tokens.set(partition, [...(this.#tokens.get(partition) ?? []), tokens[at] ?? ''])
+      this.#tokens.set(partition, [...(this.#tokens.get(partition) ?? []), given[2 * at] ?? ''])
       this.#reached.set(partition, this.#committed.get(partition) ?? 0)
     })
   }
@@ -90,7 +91,7 @@ class Pair {
         const reserved = this.#below(9) === 0 ? reached + 1 : Math.max(0, reached - 6)
         return [partition, this.#token(partition), reached + (this.#below(12) === 0 ? 1 : 0), reserved].map(String)
       })
-    await this.#both('remind', args)
+    await this.#both('remind', [String(this.#below(20) === 0 ? 4 : 3), ...args])
   }
 
   async #observe(): Promise<void> {
@@ -204,7 +205,11 @@ class Pair {
   async #both(name: string, args: Args): Promise<unknown> {
     const { admin } = server
     // Commands of one connection are carried out in the order they are sent.
-    const clock = admin.hset('clock', { s: Math.floor(this.#micros / 1e6), us: this.#micros % 1e6 })
+    const clock = admin.hset('clock', {
+      s: Math.floor(this.#micros / 1e6),
+      us: this.#micros % 1e6,
+      server: `run_id:${this.#twin.server}`,
+    })
     const called = admin.fcall(`sluice_${clockedLibrary.version}_${name}`, 1, `{${this.#name}}:state`, ...args)
     const twin = this.#twin.call(name, args, this.#micros, Date.now())
     const [answered] = await Promise.all([called, clock])
@@ -243,13 +248,13 @@ test('an action key is forgotten after its time, by both alike', async () => {
   const key = '{short}:state'
   const call = async (name: string, args: Args): Promise<unknown> => {
     const micros = Date.now() * 1000
-    await server.admin.hset('clock', { s: Math.floor(micros / 1e6), us: micros % 1e6 })
+    await server.admin.hset('clock', { s: Math.floor(micros / 1e6), us: micros % 1e6, server: 'run_id:a' })
     const twins = twin.call(name, args, micros)
     const answered = await server.admin.fcall(`sluice_${clockedLibrary.version}_${name}`, 1, key, ...args)
     expect(twins).toEqual(answered)
     return answered
   }
-  const [, , token = ''] = (await call('acquire', ['e', 'o', '0', '', '0', '0', '0'])) as string[]
+  const [, , , token = ''] = (await call('acquire', ['e', 'o', '0', '', '0', '0', '0'])) as string[]
   const ask = (offset: number): Promise<unknown> => {
     const inquiries = [{ offset, actionKey: 'a', digest: 'd', counters: [], context: [] }]
     const { bytes } = observeSegment({

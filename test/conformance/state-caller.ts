@@ -55,9 +55,12 @@ export const inquiryAt = (offset: number, wish: Wish = {}): Inquiry => ({
 export class Caller {
   readonly tokens = new Map<number, number>()
   readonly store: StateStore
+  /** How many partitions there are, its own and others'. */
+  readonly partitions: number
 
-  constructor(store: StateStore) {
+  constructor(store: StateStore, partitions = 1) {
     this.store = store
+    this.partitions = partitions
   }
 
   async own(partition = 0, start = 0, committed: number | null = null): Promise<number> {
@@ -65,7 +68,7 @@ export class Caller {
   }
 
   async ownAll(positions: ReadonlyMap<number, Position>): Promise<number> {
-    const answer = await this.store.acquire(positions, DAY)
+    const answer = await this.store.acquire(positions, this.partitions)
     if (answer.kind !== 'owned') throw new Error(`acquire was ${answer.kind}`)
     for (const [partition, token] of answer.tokens) this.tokens.set(partition, token)
     return [...answer.tokens.values()][0]!

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Observation } from '../../src/processor/ports.ts'
-import { BACKLOG_EVENTS, blast, Caller, DAY, inquiryAt } from './state-caller.ts'
+import { BACKLOG_EVENTS, blast, Caller, inquiryAt } from './state-caller.ts'
 import type { StateSubject, Wish } from './state-caller.ts'
 
 const counts = (observations: readonly Observation[]): (number | undefined)[] =>
@@ -38,7 +38,7 @@ export function outageConformance(name: string, open: () => Promise<StateSubject
       await caller.observe(0, some(2))
       await subject.away()
       await caller.ask([caller.range(2, some(3))])
-      expect((await caller.store.acquire(new Map([[0, { start: 5, committed: 5 }]]), DAY)).kind).toBe('unavailable')
+      expect((await caller.store.acquire(new Map([[0, { start: 5, committed: 5 }]]), 1)).kind).toBe('unavailable')
       caller.tokens.clear()
       await caller.ask([caller.range(5, some(2))])
       await subject.back()

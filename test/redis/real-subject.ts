@@ -11,8 +11,15 @@ import { wireTo } from './wire.ts'
 export const START = 1_700_000_000_000
 const source = readFileSync(new URL('../../src/redis/sluice.lua', import.meta.url), 'utf8')
 
-/** The library with its clock in the key `clock`, two fields as TIME answers them. Nothing else is changed. */
-export const clockedLibrary = libraryOf(source.replace("call('TIME')", "call('HMGET', 'clock', 's', 'us')"))
+/**
+ * The library with its clock in the key `clock`, two fields as TIME answers them, and a third that says which server this
+ * is. Nothing else is changed.
+ */
+export const clockedLibrary = libraryOf(
+  source
+    .replace("call('TIME')", "call('HMGET', 'clock', 's', 'us')")
+    .replace("call('INFO', 'server')", "call('HGET', 'clock', 'server')"),
+)
 
 /** The state store on a real server that this test has for itself, its time in the test's hand. */
 export async function realSubject(
@@ -21,7 +28,8 @@ export async function realSubject(
 ): Promise<StateSubject & { redis: RedisState }> {
   const { admin } = server
   let now = START
-  const setClock = (): Promise<unknown> => admin.hset('clock', { s: Math.floor(now / 1000), us: (now % 1000) * 1000 })
+  const setClock = (): Promise<unknown> =>
+    admin.hset('clock', { s: Math.floor(now / 1000), us: (now % 1000) * 1000, server: 'run_id:a' })
   await admin.flushall()
   await setClock()
   const wire = await wireTo(server.port)

@@ -46,8 +46,6 @@ export class Books {
   verdicts = 0
   deadLetters = 0
   degraded = 0
-  /** Executed again in another partition after Redis had lost what it knew, before an owner that knew better had met it. */
-  repeatedAfterLoss = 0
 
   constructor(plan: Plan, kafka: KafkaTwin, redis: () => RedisServer, policies: readonly Policy[]) {
     this.#plan = plan
@@ -78,11 +76,12 @@ export class Books {
   }
 
   /**
-   * State has come as far as the log in every partition, but for those whose owners have nothing to ask it and so have
+   * State is proven on the server it lies on, and has come as far as the log in every partition, but for those whose owners have nothing to ask it and so have
    * not heard yet that it was lost: their next event is decided as such.
    */
   get isCaughtUp(): boolean {
     const { library } = this.#redis()
+    if (library.unproven && library.lostAt === null) return false
     return this.#committed.every((committed, at) => {
       const own = library.partitions.get(String(at))
       if (committed === 0) return true
@@ -229,16 +228,10 @@ export class Books {
     const { decisionId, event, facts } = verdict
     if (event.action === 'item.sell') this.sells++
     const earlier = this.#executed.get(actionKey)
-    const { losses } = this.#redis()
     this.#executed.set(actionKey, verdict)
     if (earlier === undefined) return
     const { longWindows, faults } = this.#plan
     const apart = Math.abs(earlier.facts.now - facts.now)
-    // Only who observed the first knows that state has forgotten it, and may meet the new server later.
-    if (losses > 0 && earlier.source.partition !== verdict.source.partition) {
-      this.repeatedAfterLoss++
-      return
-    }
     // After its window an action key is forgotten, as the policy says.
     if (!longWindows && (apart >= 8_000 || faults.includes('redis clock jumps'))) return
     throw new Violation('one execute for an action', `${actionKey} by ${earlier.decisionId} and ${decisionId}`)

@@ -97,23 +97,11 @@ async function simulate(pool: Pool, steps: number): Promise<number> {
 }
 
 function summaryLine({ tally, failed }: Progress, failedBefore: number, seconds: number, rate: number): string {
-  const {
-    seeds,
-    hash,
-    simulatedMs,
-    verdicts,
-    deadLetters,
-    degraded,
-    discards,
-    processes,
-    recoveryMsMax,
-    repeatedAfterLoss,
-  } = tally
+  const { seeds, hash, simulatedMs, verdicts, deadLetters, degraded, discards, processes, recoveryMsMax } = tally
   return [
     `${seeds} seeds: ${failed.length + failedBefore} failed; ${Math.round(seconds)} s, ${rate.toFixed(1)} seeds a second`,
     `${(simulatedMs / 3_600_000).toFixed(1)} simulated hours, ${processes} processes, ${verdicts} verdicts ` +
       `(${degraded} without state), ${deadLetters} dead letters, ${discards} transactions discarded`,
-    `${repeatedAfterLoss} actions executed again in another partition after Redis had lost what it knew of them`,
     `longest recovery ${(recoveryMsMax / 1000).toFixed(1)} simulated seconds; hash of all traces ${hash}`,
   ].join('\n')
 }

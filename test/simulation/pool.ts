@@ -10,7 +10,8 @@ export class Pool implements AsyncDisposable {
 
   constructor(size: number) {
     const path = new URL('./worker.ts', import.meta.url)
-    for (let n = 0; n < size; n++) this.#all.push(fork(path))
+    // JSON would make null of a plan's Infinity.
+    for (let n = 0; n < size; n++) this.#all.push(fork(path, { serialization: 'advanced' }))
     this.#idle.push(...this.#all)
   }
 

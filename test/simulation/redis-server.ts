@@ -101,6 +101,7 @@ export class RedisServer {
     this.#behind = []
     this.run++
     this.#main = this.#replica
+    this.#main.server = `run ${this.run}`
     this.#replica = this.#main.copy()
     this.cutAll()
   }

@@ -25,7 +25,6 @@ export type SeedResult = {
   readonly verdicts: number
   readonly deadLetters: number
   readonly degraded: number
-  readonly repeatedAfterLoss: number
   readonly commits: number
   readonly discards: number
   readonly processes: number
@@ -65,7 +64,6 @@ export async function runSeed(plan: Plan, mutant: Mutant = NO_MUTANT): Promise<S
     verdicts: books.verdicts,
     deadLetters: books.deadLetters,
     degraded: books.degraded,
-    repeatedAfterLoss: books.repeatedAfterLoss,
     commits,
     discards,
     processes: processes.length,

@@ -9,8 +9,6 @@ export type Tally = {
   deadLetters: number
   /** Verdicts decided without state. */
   degraded: number
-  /** Executes of an action in a second partition after a loss of state; see test/README.md. */
-  repeatedAfterLoss: number
   commits: number
   discards: number
   /** Processes that were started. */
@@ -28,7 +26,6 @@ export const emptyTally = (): Tally => ({
   verdicts: 0,
   deadLetters: 0,
   degraded: 0,
-  repeatedAfterLoss: 0,
   commits: 0,
   discards: 0,
   processes: 0,
@@ -43,7 +40,6 @@ export function addResult(tally: Tally, result: SeedResult): void {
   tally.verdicts += result.verdicts
   tally.deadLetters += result.deadLetters
   tally.degraded += result.degraded
-  tally.repeatedAfterLoss += result.repeatedAfterLoss
   tally.commits += result.commits
   tally.discards += result.discards
   tally.processes += result.processes
@@ -58,7 +54,6 @@ export function addTally(into: Tally, more: Tally): void {
   into.verdicts += more.verdicts
   into.deadLetters += more.deadLetters
   into.degraded += more.degraded
-  into.repeatedAfterLoss += more.repeatedAfterLoss
   into.commits += more.commits
   into.discards += more.discards
   into.processes += more.processes

@@ -105,7 +105,12 @@ export class World implements Ticker {
       this.#agenda?.advance()
       return true
     }
-    const due = this.#scheduler.next()
+    let due = this.#scheduler.next()
+    if (due === null) {
+      // What was done to a process from outside may not have had its consequences yet.
+      await settled()
+      due = this.#scheduler.next()
+    }
     if (due === null) return false
     const { owner } = due
     if (owner !== null && this.#dead.has(owner)) return true

@@ -63,7 +63,12 @@ export function memoryLog(topic: string, partitions: number): MemoryLog {
       const at = committed.get(partition)
       return [partition, { start: at ?? 0, committed: at ?? null }] as const
     })
-    const assignment = { generation: ++generation, positions: new Map(starts), ended: end.signal }
+    const assignment = {
+      generation: ++generation,
+      positions: new Map(starts),
+      partitions: inputs.length,
+      ended: end.signal,
+    }
     live = { assignment, end, positions: new Map(starts.map(([partition, { start }]) => [partition, start])) }
     return assignment
   }

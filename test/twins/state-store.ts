@@ -104,7 +104,7 @@ export class StateStoreTwin implements StateStore {
     else this.#context.set(hash, value)
   }
 
-  async acquire(positions: ReadonlyMap<number, Position>, _longestWindowMs: number): Promise<Owned | StateRefusal> {
+  async acquire(positions: ReadonlyMap<number, Position>, _partitions: number): Promise<Owned | StateRefusal> {
     this.calls++
     this.#tokens = new Map()
     this.#since = new Map()

@@ -13,6 +13,8 @@ type Partition = {
   decided: number
   epoch: string
   reserved: number
+  /** The one that its owner has met. */
+  server: string
   observations: Recorded[]
   grants: Recorded[]
 }
@@ -64,6 +66,12 @@ export class RedisLibrary {
   epoch: string | null = null
   /** While it is there, counters lack what was counted before the epoch. */
   lostAt: number | null = null
+  /** Which server this is. */
+  server = 'a'
+  /** Whether some partition's owner has not met it. */
+  unproven = false
+  /** The server that was last met. */
+  #met: string | null = null
   #owner: string | null = null
   readonly partitions = new Map<string, Partition>()
   readonly counters = new Map<string, Stored<Buckets>>()
@@ -106,6 +114,8 @@ export class RedisLibrary {
   clear(): void {
     this.epoch = null
     this.lostAt = null
+    this.unproven = false
+    this.#met = null
     this.#owner = null
     for (const map of [this.partitions, this.counters, this.#events, this.#contexts]) map.clear()
   }
@@ -118,6 +128,9 @@ export class RedisLibrary {
   protected copyInto(copy: RedisLibrary): RedisLibrary {
     copy.epoch = this.epoch
     copy.lostAt = this.lostAt
+    copy.server = this.server
+    copy.unproven = this.unproven
+    copy.#met = this.#met
     copy.#owner = this.#owner
     // Recorded runs, buckets and stored values are never changed, only replaced.
     for (const [name, own] of this.partitions)
@@ -132,11 +145,13 @@ export class RedisLibrary {
 
   #acquire([random = '', owner = '', ...args]: readonly string[], micros: number): readonly string[] {
     if (this.#owner !== null && this.#owner !== owner) return ['foreign', this.#owner]
-    if (args.length === 0) return ['owned', this.lostAt === null ? '0' : '1']
+    const unproven = this.#isUnproven()
+    const kind = ['owned', this.lostAt === null ? '0' : '1', unproven ? '1' : '0']
+    if (args.length === 0) return kind
     const claims = groupsOf(args, 5).map(claimOf)
     const isMending = this.epoch !== null && this.lostAt !== null
     const isUnowned = this.epoch !== null && this.#owner === null
-    const isLost = isUnowned || claims.map((claim) => this.#isLost(claim, isMending)).includes(true)
+    const isLost = isUnowned || claims.map((claim) => this.#isLost(claim, isMending, unproven)).includes(true)
     if (isLost || this.epoch === null) {
       this.epoch = random
       // Counters are named after the epoch, so those before are out of reach.
@@ -144,14 +159,18 @@ export class RedisLibrary {
     }
     if (isLost) this.lostAt = Math.floor(micros / 1000)
     this.#owner = owner
+    this.#moveTo(unproven)
     const given = claims.flatMap((claim) => this.#take(claim, this.epoch ?? '', micros))
-    return ['owned', this.lostAt === null ? '0' : '1', ...given]
+    return ['owned', this.lostAt === null ? '0' : '1', unproven ? '1' : '0', ...given]
   }
 
-  #isLost({ partition, committed, needed, reserved }: Claim, isMending: boolean): boolean {
+  #isLost({ partition, committed, needed, reserved }: Claim, isMending: boolean, unproven: boolean): boolean {
     const own = this.partitions.get(partition)
-    if (own !== undefined && this.epoch !== null && own.epoch === this.epoch)
-      return (committed !== null && own.watermark < Math.min(committed, needed)) || own.reserved < reserved
+    if (own !== undefined && this.epoch !== null && own.epoch === this.epoch) {
+      const isMet = !unproven || own.server === this.server
+      const least = Math.min(committed ?? 0, needed)
+      return own.watermark < least || (!isMet && own.committed < (committed ?? 0)) || own.reserved < reserved
+    }
     return !isMending && (own !== undefined || committed !== null)
   }
 
@@ -175,6 +194,16 @@ export class RedisLibrary {
     return [String(own.token), String(own.decided)]
   }
 
+  #isUnproven(): boolean {
+    const isUsed = this.#met !== null || this.epoch !== null || this.lostAt !== null
+    return this.unproven || (this.#met !== this.server && isUsed)
+  }
+
+  #moveTo(unproven: boolean): void {
+    this.#met = this.server
+    this.unproven = unproven
+  }
+
   #lose(now: number): void {
     this.lostAt = now
     this.epoch = null
@@ -182,16 +211,24 @@ export class RedisLibrary {
 
   // ---- remind -------------------------------------------------------------------------------------------------------
 
-  #remind(args: readonly string[], micros: number): readonly string[] {
+  #remind([partitions = '', ...args]: readonly string[], micros: number): readonly string[] {
     let behind: string | null = null
+    const reminded: Partition[] = []
     for (const [partition = '', token = '', watermark = '', reserved = ''] of groupsOf(args, 4)) {
       const own = this.#owned(partition, token)
       if (own === null) return ['fenced', partition]
       if (own.watermark < Number(watermark) || own.reserved < Number(reserved)) behind ??= partition
+      reminded.push(own)
     }
-    if (behind === null) return ['ok']
-    this.#lose(Math.floor(micros / 1000))
-    return ['fenced', behind]
+    this.#moveTo(this.#isUnproven())
+    if (behind !== null) {
+      this.#lose(Math.floor(micros / 1000))
+      return ['fenced', behind]
+    }
+    for (const own of reminded) own.server = this.server
+    const all = Array.from({ length: Number(partitions) }, (_, at) => this.partitions.get(String(at)))
+    if (all.every((own) => own?.server === this.server)) this.unproven = false
+    return ['ok']
   }
 
   // ---- observe ------------------------------------------------------------------------------------------------------
@@ -209,7 +246,7 @@ export class RedisLibrary {
       this.#lose(now)
       return ['fenced', gap.partition]
     }
-    const isLost = this.lostAt !== null && now < this.lostAt + Number(args[1])
+    const isLost = this.unproven || (this.lostAt !== null && now < this.lostAt + Number(args[1]))
     const segments = ranges.map((it) => it.counters)
     const scope: Scope = {
       now,
@@ -323,6 +360,7 @@ const fresh = (): Partition => ({
   decided: 0,
   epoch: '',
   reserved: 0,
+  server: '',
   observations: [],
   grants: [],
 })
