@@ -192,7 +192,9 @@ export class Membership {
 
   async #beat(): Promise<void> {
     const place = this.#place
-    if (place === null) return
+    // A join whose answer was lost may have put another member in this one's place: to ask about it would be to hear that
+    // the slot is taken, by ourselves.
+    if (place === null || place.seat.member !== this.#memberId) return
     const { group, requestTimeoutMs, sessionTimeoutMs } = this.#settings
     const request = heartbeat(place.seat)
     const node = await this.#cluster.coordinator('group', group)

@@ -72,7 +72,8 @@ export class Link {
       return this.cut()
     }
     const losesReply = hit(odds.loseReply)
-    const times = hit(odds.duplicate) ? 2 : 1
+    // Nobody sends a JoinGroup again on the same connection, and it would be another member who joins.
+    const times = hit(odds.duplicate) && label !== 'JoinGroup' ? 2 : 1
     for (let copy = 0; copy < times; copy++) {
       const isFirst = copy === 0
       this.#arrive(`${label}${isFirst ? '' : ' again'}`, odds, (done) =>

@@ -47,6 +47,8 @@ export class Scene {
   readonly mutant: Mutant
   readonly #surroundings: Surroundings
   readonly #cuts = new Map<number, Set<() => void>>()
+  /** Processes whose slot another one had as well. */
+  readonly #rivals = new Set<Process>()
   #spawned = 0
   #policy: Policy
   #read = 0
@@ -115,6 +117,8 @@ export class Scene {
     const offset = this.has('clock jumps') && !this.healed ? between(world.chance.servers, -5_000, 5_000) : 0
     const owner: Owner = { name: `${slot}#${this.#spawned++}`, clockOffsetMs: Math.floor(offset) }
     const process = new Process(owner, slot, this.#policy, this.#surroundings)
+    const rivals = this.running.filter((it) => it.slot === slot)
+    if (rivals.length > 0) for (const it of [process, ...rivals]) this.#rivals.add(it)
     this.processes.push(process)
     world.happen(1, owner, 'starts', () => process.start())
   }
@@ -256,11 +260,23 @@ export class Scene {
 
   #ended(process: Process, why: unknown): void {
     this.world.note(`  ${process.owner.name} ended: ${why instanceof Error ? why.message : 'in order'}`)
-    if (why !== null && !(why instanceof SlotTaken)) this.fail(why)
+    if (why instanceof SlotTaken) this.#checkTaken(process)
+    else if (why !== null) this.fail(why)
     // A supervisor starts again what has ended, unless its slot is in other hands.
     this.world.happen(between(this.world.chance.servers, 100, 2_000), null, 'supervisor', () =>
       this.respawn(process.slot),
     )
+  }
+
+  /**
+   * Only another process that had the same slot at the same time can have taken it; or the process itself, with a JoinGroup
+   * that arrived after the connection it was sent by had broken and the next one was answered.
+   */
+  #checkTaken(process: Process): void {
+    if (!this.#rivals.has(process) && !this.has('request late'))
+      this.fail(
+        new Violation('a slot is taken by somebody', `${process.owner.name} ended, and had its slot for itself`),
+      )
   }
 
   respawn(slot: string): void {
