@@ -102,6 +102,7 @@ export async function runSluice(config: Config, signal: AbortSignal, onHttp?: (u
     timer,
     control: orders,
     state: timedState(redis.store, telemetry.metrics.stateRoundTrip, timer.now),
+    attempts: redis.attempts,
     ...outward(config, telemetry),
   }
   const onRebuild = rebuildStatusTeller(health, telemetry, logger)

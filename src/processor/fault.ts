@@ -8,6 +8,8 @@ export const FAULTS = {
   'record.trailing_bytes': 'bytes follow the end of the Avro body',
   'record.bounds': 'a length, block count or nesting in the Avro body is beyond what its size allows',
   'record.malformed': 'the Avro body does not follow its schema',
+  'record.poison': 'processes that read the record died, three in a row, so it was set aside unread',
+  'record.failed': 'an error in Sluice kept the record from being decided; report it',
   'schema.unknown': 'the registry does not know the schema id',
   'schema.foreign': 'the schema id belongs to a subject that is not allowed on this topic',
   'schema.incompatible': 'the writer’s schema cannot be resolved to ours',

@@ -1,4 +1,4 @@
-import type { Assignment } from './ports.ts'
+import type { Assignment, Suspicion } from './ports.ts'
 
 /** What this process may decide right now: the partitions the log assigned and the tokens state gave for them. */
 export type Lease = {
@@ -11,4 +11,6 @@ export type Lease = {
   readonly committed: Map<number, number>
   /** Partition to the committed offset that state was last told of. */
   readonly told: Map<number, number>
+  /** Partition to what is held against its next records; forgotten with the commit that clears them. */
+  readonly suspicions: Map<number, Suspicion>
 }

@@ -176,6 +176,26 @@ export type StateStore = {
   ) => Promise<{ readonly kind: 'reserved'; readonly grants: ByOffset<Grant> } | StateRefusal>
 }
 
+// ---- Attempts ---------------------------------------------------------------------------------------------------
+
+/**
+ * What is held against the records of a partition from `start` to before `until`. `deaths`: so many processes in a row have
+ * died with some of them in hand. From two on records go one by one; at three the first of them is what they died of.
+ */
+export type Suspicion = { readonly start: number; readonly deaths: number; readonly until: number }
+
+/** Remembers across the death of a process what it had in hand. Never refuses: without an answer nothing is suspected. */
+export type AttemptStore = {
+  /** Before any record of these partitions is decoded; by partition where it starts. Those of which something is suspected. */
+  readonly begin: (starts: ReadonlyMap<number, number>) => Promise<ReadonlyMap<number, Suspicion>>
+  /** Before these runs are decoded; told only where there were deaths. */
+  readonly reading: (
+    runs: readonly { readonly partition: number; readonly from: number; readonly next: number }[],
+  ) => Promise<void>
+  /** Nothing of these partitions is in hand any more. */
+  readonly end: (partitions: readonly number[]) => Promise<void>
+}
+
 // ---- Records ----------------------------------------------------------------------------------------------------
 
 /** Reads input records and writes verdicts. */
@@ -255,7 +275,14 @@ export type Observer = {
   readonly committed: (decided: readonly Decided[], times: BatchTimes) => void
   readonly discarded: (code: string, records: number) => void
   readonly refused: (refusal: StateRefusal) => void
+  /** Records go one by one from now on, since one of them is suspected to stop all others. */
+  readonly isolated: (why: Isolation) => void
 }
+
+/** `deaths`: processes died with them in hand. `error`: a batch that holds them could not be decided, which is a bug. */
+export type Isolation =
+  | { readonly kind: 'deaths'; readonly partition: number; readonly suspicion: Suspicion }
+  | { readonly kind: 'error'; readonly error: unknown }
 
 // ---- Time -------------------------------------------------------------------------------------------------------
 

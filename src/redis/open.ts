@@ -1,4 +1,5 @@
 import type { Fault } from '../processor/fault.ts'
+import { RedisAttemptStore } from './attempt-store.ts'
 import { Connection } from './connection.ts'
 import type { CreateClient } from './connection.ts'
 import { RedisContextStore } from './context-store.ts'
@@ -33,6 +34,7 @@ export type RedisConfig = {
 /** Redis, opened. It may be away: it is then reconnected to in the background, and everything is `unavailable` until. */
 export type RedisState = {
   readonly store: RedisStateStore
+  readonly attempts: RedisAttemptStore
   readonly context: RedisContextStore
   readonly rebuild: RedisRebuildStore
   /**
@@ -73,6 +75,7 @@ export async function openRedis(config: RedisConfig): Promise<RedisState> {
   await connection.open()
   return {
     store,
+    attempts: new RedisAttemptStore(connection, deadlineMs),
     context: new RedisContextStore(connection, deadlineMs),
     rebuild: new RedisRebuildStore(connection, store, deadlineMs),
     check: async () => {

@@ -22,11 +22,13 @@
 --   {d}:e:<action key>   string  <partition>:<offset>:<digest> of the first event; expires after duplicatesMs
 --   {d}:c:<epoch>:<kind><key>
 --                        string  MessagePack [bucket width, bucket, count, bucket, count, ...]; expires with its window
+--   {d}:a:<partition>    hash    run (the process that reads the partition; '' once it has let go of it in order), start
+--                                (where it began), deaths, until, reading (where what it decodes begins)
 --   {d}:rebuild          hash    epoch, holder, until (ms), progress, and @<place> = next offset of it to restore from
 --   {d}:x:<hash>         string  context as JSON that starts with its version
 --   {d}:context          hash    <partition of the context topic> = next offset to apply
 --
--- state, p and f have no expiry: a partition may rest for weeks, and what is in them is bounded by the number of
+-- state, p, f and a have no expiry: a partition may rest for weeks, and what is in them is bounded by the number of
 -- partitions and by what is not yet committed.
 --
 -- A loss ends the epoch: without one nobody may write, so every owner takes its partitions anew, and the first begins the
@@ -776,6 +778,79 @@ local function reserve(keys, args)
   return reply
 end
 
+-- ---- attempts -----------------------------------------------------------------------------------------------------
+--
+-- A process that dies at a record leaves its attempt open. One that lets go of its partitions in order ends it, and one
+-- that comes again to its own has not died, so restarts and rebalances do not count. Attempts know nothing of tokens and
+-- epochs: a count that is lost or one too high costs an attempt more or less, and no exactness.
+
+-- What is known of earlier attempts at a partition, as of one that begins at `start`: deaths, and the offset up to which
+-- records are suspected. What was committed meanwhile is not suspected any more, but in the run that goes one by one.
+local function attempts_at(known, run, start)
+  local from, deaths, untl = tonumber(known[2] or '-1'), tonumber(known[3] or '0'), tonumber(known[4] or '0')
+  local reading = tonumber(known[5] or '')
+  if start ~= from then
+    local is_within = deaths >= 2 and from < start and start < untl
+    deaths, untl = is_within and 2 or 0, is_within and untl or 0
+  end
+  local has_died = known[1] and known[1] ~= '' and known[1] ~= run
+  local counts = has_died and (deaths == 0 or deaths == 1 and reading or deaths == 2 and reading == start)
+  return counts and deaths + 1 or deaths, untl
+end
+
+-- Purpose  Begins an attempt at each partition, before any of its records is read. A death is counted where the last
+--          attempt was another process' and has no end. The first needs no more than that; the second, that the process
+--          had begun to decode; the third, that it was decoding one record, alone, at `start`.
+-- KEYS     1 {d}:state
+-- ARGV     1 run: a name that no other process has; then per partition: partition, next offset to read
+-- Returns  { deaths, until, ... } per partition
+local function begin_attempts(keys, args)
+  local prefix, reply = prefix_of(keys[1]), {}
+  for i = 2, #args, 2 do
+    local key = prefix .. 'a:' .. args[i]
+    local known = call('HMGET', key, 'run', 'start', 'deaths', 'until', 'reading')
+    local deaths, untl = attempts_at(known, args[1], tonumber(args[i + 1]))
+    reply[#reply + 1], reply[#reply + 2] = text(deaths), text(untl)
+    call('HSET', key, 'run', args[1], 'start', args[i + 1], 'deaths', text(deaths), 'until', text(untl))
+    call('HDEL', key, 'reading')
+  end
+  return reply
+end
+
+-- Purpose  Says what is about to be decoded, where there were deaths.
+-- KEYS     1 {d}:state
+-- ARGV     1 run; then per partition: partition, first offset, next offset after it
+-- Returns  the number of partitions that were still the caller's
+local function begin_reading(keys, args)
+  local prefix, noted = prefix_of(keys[1]), 0
+  for i = 2, #args, 3 do
+    local key = prefix .. 'a:' .. args[i]
+    local known = call('HMGET', key, 'run', 'until')
+    if known[1] == args[1] then
+      local untl = max(tonumber(known[2]), tonumber(args[i + 2]))
+      call('HSET', key, 'reading', args[i + 1], 'until', text(untl))
+      noted = noted + 1
+    end
+  end
+  return noted
+end
+
+-- Purpose  Ends attempts in order.
+-- KEYS     1 {d}:state
+-- ARGV     1 run; then partitions
+-- Returns  the number of partitions that were still the caller's
+local function end_attempts(keys, args)
+  local prefix, ended = prefix_of(keys[1]), 0
+  for i = 2, #args do
+    local key = prefix .. 'a:' .. args[i]
+    if call('HGET', key, 'run') == args[1] then
+      call('HSET', key, 'run', '')
+      ended = ended + 1
+    end
+  end
+  return ended
+end
+
 -- ---- rebuild ------------------------------------------------------------------------------------------------------
 --
 -- What was counted before a loss is restored from the verdicts, while owners go on counting into the same counters. One
@@ -996,6 +1071,9 @@ register('acquire', acquire)
 register('remind', remind)
 register('observe', observe)
 register('reserve', reserve)
+register('begin_attempts', begin_attempts)
+register('begin_reading', begin_reading)
+register('end_attempts', end_attempts)
 register('claim_rebuild', claim_rebuild)
 register('restore', restore)
 register('finish_rebuild', finish_rebuild)

@@ -51,6 +51,10 @@ export function logObserver(logger: Logger, now: () => number): Observer {
       sparing(`refused ${refusal.kind}`, (more) =>
         logger.warn({ ...more, ...reasonOf(refusal) }, REFUSALS[refusal.kind]),
       ),
+    isolated: (why) => {
+      if (why.kind === 'error') logger.error(whereThrown(why.error), FAILED)
+      else logger.warn({ partition: why.partition, ...why.suspicion }, DEATHS[why.suspicion.deaths] ?? DEATHS[3])
+    },
   }
 }
 
@@ -59,6 +63,22 @@ type Refusal = Parameters<Observer['refused']>[0]
 const REFUSALS: Readonly<Record<Refusal['kind'], string>> = {
   fenced: 'another process owns the partition’s state; everything is acquired again',
   unavailable: 'Redis did not answer in time; decisions that need state go to review',
+}
+
+/** What kind of error, and where, but not its message: that may show what an event holds. */
+function whereThrown(error: unknown): object {
+  if (!(error instanceof Error)) return { error: typeof error }
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line))
+  return { error: error.name, at: frames.slice(0, 6).map((line) => line.trim()) }
+}
+
+const FAILED = 'a bug: a batch could not be decided; its records go one by one, and the one that fails is set aside'
+
+/** By how many processes in a row died with records of a partition in hand, from offset `start` on. */
+const DEATHS: Readonly<Record<number, string>> & { readonly 3: string } = {
+  1: 'the last process ended without giving this partition back; what is read of it is noted before',
+  2: 'two processes in a row died with records of this partition in hand; they go one by one up to `until`',
+  3: 'three processes in a row died, the last with only the record at `start` in hand; it is set aside unread',
 }
 
 const reasonOf = (refusal: Refusal): object =>

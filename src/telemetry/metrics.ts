@@ -73,6 +73,11 @@ function metricObserver(meter: Meter): Observer {
   const deadLetters = tally(meter, METRICS.deadLetters, 'Records set aside, by code')
   const discards = tally(meter, METRICS.batchDiscarded, 'Batches whose transaction left no trace, by code')
   const refusals = tally(meter, METRICS.stateRefusals, 'Refusals by Redis, by kind')
+  const isolations = tally(
+    meter,
+    METRICS.isolations,
+    'Times that records were suspected to stop their partition, by kind',
+  )
   const timings = batchTimings(meter)
   return {
     committed: (decided, times) => {
@@ -84,6 +89,7 @@ function metricObserver(meter: Meter): Observer {
     },
     discarded: (code) => discards.add(code, () => ({ code })),
     refused: ({ kind }) => refusals.add(kind, () => ({ kind })),
+    isolated: ({ kind }) => isolations.add(kind, () => ({ kind })),
   }
 }
 

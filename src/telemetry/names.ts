@@ -64,6 +64,7 @@ export const METRICS = {
   batchSize: 'decision.batch.size',
   batchPhase: 'decision.batch.phase.duration',
   batchDiscarded: 'decision.batch.discarded',
+  isolations: 'decision.isolations',
   stateRoundTrip: 'state.round_trip.duration',
   stateRefusals: 'state.refusals',
   stateIncomplete: 'state.incomplete',

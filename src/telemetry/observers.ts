@@ -15,5 +15,6 @@ export function observers(parts: readonly Partial<Observer>[], onError: (error: 
     committed: (decided, times) => each((part) => part.committed?.(decided, times)),
     discarded: (code, records) => each((part) => part.discarded?.(code, records)),
     refused: (refusal) => each((part) => part.refused?.(refusal)),
+    isolated: (why) => each((part) => part.isolated?.(why)),
   }
 }

@@ -93,6 +93,11 @@ async function measurePipeline(log: KafkaDecisionLog): Promise<void> {
       timer,
       control: createStandingOrders(),
       state: timedState(redis.store, roundTrip, timer.now),
+      attempts: {
+        begin: (starts) => (acquires++, redis.attempts.begin(starts)),
+        reading: (runs) => redis.attempts.reading(runs),
+        end: (partitions) => (acquires++, redis.attempts.end(partitions)),
+      },
       tracer: telemetry.tracer,
       observer: observers([telemetry.observer, counting], (error) => console.error(error)),
       patience: createPatience(config.SCHEMA_REGISTRY_PATIENCE_MS, timer.now),

@@ -56,7 +56,7 @@ export type Recount = {
   readonly drift: number
   /**
    * What Redis counts beyond the recount where it may, which is the safe side: a place in an execution limit that was
-   * taken for an answer that never came, a repeat whose first event was not known while state was lost, or one that was
+   * taken for an answer that never came, an event that processes died of after it was counted, a repeat whose first event was not known while state was lost, or one that was
    * decided without state and is counted by a rebuild, since its verdict cannot say that it is one. For each there must be
    * a verdict on that counter which says so.
    */
@@ -69,13 +69,14 @@ export type Recount = {
  * Counts anew from the events alone, in the order of the log and without a look at what the facts counted: a proposal
  * unless it repeats the first event of its action key, an execution where its verdict says it was granted. Events decided
  * while Redis was away count too, since it is told of them when it is back. `marks` by partition and offset; `wasRebuilt`:
- * state was lost before `stored` was read, and rebuilt.
+ * state was lost before `stored` was read, and rebuilt. `unread`: so many events may be counted that have no verdict.
  */
 export function recount(
   marks: readonly Mark[],
   stored: ReadonlyMap<string, number>,
   topic: string,
   wasRebuilt: boolean,
+  unread = 0,
 ): Recount {
   const expected = new Map<string, number>()
   const allowed = new Map<string, number>()
@@ -93,13 +94,14 @@ export function recount(
     if (mark.state !== 'ok') for (const key of mark.executed) add(allowed, key)
     if (mark.state === 'lost') for (const key of mark.proposed) add(allowed, key)
   }
-  return { ...compare(expected, stored, allowed), wrongFirst }
+  return { ...compare(expected, stored, allowed, unread), wrongFirst }
 }
 
 function compare(
   expected: ReadonlyMap<string, number>,
   stored: ReadonlyMap<string, number>,
   allowed: ReadonlyMap<string, number>,
+  unread: number,
 ): Omit<Recount, 'wrongFirst'> {
   const wrong: string[] = []
   let drift = 0
@@ -109,7 +111,7 @@ function compare(
     const [want, have] = [expected.get(key) ?? 0, stored.get(key) ?? 0]
     const over = have - want
     if (over === 0) continue
-    if (over > 0 && over <= (allowed.get(key) ?? 0)) {
+    if (over > 0 && over <= (allowed.get(key) ?? 0) + unread) {
       explained += over
       continue
     }

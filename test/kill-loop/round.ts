@@ -3,14 +3,14 @@ import { between } from '../../src/commands/demo/random.ts'
 import { until } from '../scenarios/support/until.ts'
 import { policyInForce } from './policy.ts'
 import { countedTwice, recount, storedCounters } from './recount.ts'
-import type { Mark, Recount } from './recount.ts'
+import type { Recount } from './recount.ts'
 import { openScene } from './scene.ts'
 import type { Scene, SceneSettings } from './scene.ts'
 import { killBroker, killRedis, loseLastWrites } from './server-deeds.ts'
 import { untilInSync } from './servers.ts'
 import type { Tally } from './tally.ts'
 import type { KillTraffic } from './traffic.ts'
-import { verify } from './verify.ts'
+import { UNREAD, verify } from './verify.ts'
 import type { Seen } from './verify.ts'
 import type { Gap } from './watch.ts'
 import { killAnyTime, rollingRestart, serves, torment } from './worker-deeds.ts'
@@ -60,14 +60,15 @@ export async function playRound(settings: RoundSettings): Promise<RoundResult> {
   const before = await countersNow(scene)
   await loseStateUnderKills(scene, settings)
   const after = await countersNow(scene)
-  const { marks, ...seen } = await verify(scene.deployment, policyInForce())
+  const all = await verify(scene.deployment, policyInForce())
+  const { marks, ...seen } = all
   const gap = scene.watch.takeLongest()
   return {
     tally: scene.tally,
     seen,
     recounts: [
-      compared(before, marks, scene, 'before the planned loss'),
-      compared(after, marks, scene, 'after the planned loss'),
+      compared(before, all, scene, 'before the planned loss'),
+      compared(after, all, scene, 'after the planned loss'),
     ],
     countedTwice: countedTwice(marks, scene.epochs.laterFrom),
     losses: scene.epochs.laterFrom.length,
@@ -92,13 +93,13 @@ async function countersNow({ inputEnds, deployment, servers, tally, epochs }: Sc
 
 function compared(
   { ends, stored, wasRebuilt }: CountersNow,
-  marks: readonly Mark[],
+  { marks, outputs }: Seen,
   { deployment }: Scene,
   when: string,
 ): Recount | NotCompared {
   if (stored === null) return { notCompared: `${when}: state was lost and not rebuilt in ${REBUILT_MS / 1000} s` }
   const decided = marks.filter(({ partition, offset }) => offset < (ends.get(partition) ?? 0))
-  return recount(decided, stored, deployment.topics.input, wasRebuilt)
+  return recount(decided, stored, deployment.topics.input, wasRebuilt, outputs.get(UNREAD) ?? 0)
 }
 
 async function tormentAll(scene: Scene, { kills, over }: RoundSettings): Promise<void> {

@@ -14,7 +14,7 @@ import { add } from './tally.ts'
 /** What librdkafka shows of a deployment; lists are of positions, or what is wrong with them. */
 export type Seen = {
   readonly events: number
-  /** Topic's route, or `dead letters`, to its records. */
+  /** Topic's route, `dead letters` or UNREAD, to its records. */
   readonly outputs: ReadonlyMap<string, number>
   /** Inputs without verdict and dead letter. */
   readonly lost: readonly string[]
@@ -30,6 +30,9 @@ export type Seen = {
   /** By partition and offset. */
   readonly marks: readonly Mark[]
 }
+
+/** Dead letters for no fault of their own: processes were killed three times in a row with them in hand. */
+export const UNREAD = 'set aside unread after three kills'
 
 type Input = { readonly key: Buffer | null; readonly value: Buffer | null; answers: number }
 
@@ -87,7 +90,8 @@ class Verifier {
     const position = ['topic', 'partition', 'offset']
       .map((part) => headerOf(headers, `__connect.errors.${part}`))
       .join(':')
-    add(this.#outputs, 'dead letters')
+    const isUnread = headerOf(headers, 'sluice.error.code') === 'record.poison'
+    add(this.#outputs, isUnread ? UNREAD : 'dead letters')
     const input = this.#answer(position)
     if (input !== null && !(sameBytes(key, input.key) && sameBytes(value, input.value)))
       this.#changed.push(`${position}: the dead letter holds other bytes`)

@@ -6,12 +6,22 @@ import type { Policy } from '../../src/decision/policy.ts'
 import type { Verdict } from '../../src/decision/verdict.ts'
 import { createPatience } from '../../src/processor/decode.ts'
 import type { Fault } from '../../src/processor/fault.ts'
-import type { BatchTimes, Codec, Decided, Observer, StateRefusal, Timer, Tracer } from '../../src/processor/ports.ts'
+import type {
+  BatchTimes,
+  Codec,
+  Decided,
+  Isolation,
+  Observer,
+  StateRefusal,
+  Timer,
+  Tracer,
+} from '../../src/processor/ports.ts'
 import type { Processor } from '../../src/processor/run.ts'
 import { createStandingOrders } from '../../src/processor/standing-orders.ts'
 import { digestOf } from '../../src/policy/digest.ts'
 import { NOW, sampleEvent, samplePolicy } from '../decision/samples.ts'
 import { memoryLog } from '../twins/decision-log.ts'
+import { AttemptLedger } from '../twins/redis/attempts.ts'
 import { StateStoreTwin } from '../twins/state-store.ts'
 
 export const TOPIC = 'model.outputs'
@@ -68,6 +78,7 @@ type Seen = {
   readonly committed: { readonly decided: readonly Decided[]; readonly times: BatchTimes }[]
   readonly discarded: string[]
   readonly refused: StateRefusal[]
+  readonly isolated: Isolation[]
 }
 
 export type Change = {
@@ -92,18 +103,21 @@ export function flow({
   const log = memoryLog(TOPIC, partitions)
   const clock = { now: NOW }
   const state = new StateStoreTwin(() => clock.now, TOPIC)
-  const seen: Seen = { committed: [], discarded: [], refused: [] }
+  const seen: Seen = { committed: [], discarded: [], refused: [], isolated: [] }
   const observer: Observer = {
     committed: (decided, times) => void seen.committed.push({ decided, times }),
     discarded: (code) => void seen.discarded.push(code),
     refused: (refusal) => void seen.refused.push(refusal),
+    isolated: (why) => void seen.isolated.push(why),
   }
   const timer: Timer = { now: () => clock.now, sleep: () => new Promise((resolve) => setTimeout(resolve, 1)) }
   const orders = createStandingOrders()
+  const attempts = new AttemptLedger()
   const rulebook = { policy, calibration: NO_CALIBRATION, certificates }
   const processor: Processor = {
     log,
     state,
+    attempts: attempts.store('first run'),
     codec,
     tracer,
     observer,
@@ -122,7 +136,7 @@ export function flow({
     },
     pace: { maxRecords: 5, intervalMs: 0, pollMs: 1, holdMs: 1, retryMs: 0 },
   }
-  return { log, state, clock, seen, orders, processor, rulebook }
+  return { log, state, attempts, clock, seen, orders, processor, rulebook }
 }
 
 /** Decision ids of what is visible, verdicts and dead letters alike, in order of appearance. */

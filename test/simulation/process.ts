@@ -141,6 +141,7 @@ export class Process {
       codec,
       timer,
       state: redis.store,
+      attempts: redis.attempts,
       control: this.orders,
       rulebook: {
         current: () => ({

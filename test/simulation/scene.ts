@@ -251,6 +251,10 @@ export class Scene {
           world.note(`  discarded: ${code}`)
         },
         refused: () => undefined,
+        // The processor would go on, record by record; here a bug shall be seen.
+        isolated: (why) => {
+          if (why.kind === 'error') this.fail(why.error)
+        },
       }),
       alter: (parts) => mutant.alter(parts, this),
       say: ({ owner }, text) => world.note(`  ${owner.name} says: ${text}`),

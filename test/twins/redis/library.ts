@@ -1,3 +1,4 @@
+import { AttemptLedger } from './attempts.ts'
 import { CounterBook } from './counters.ts'
 import type { Buckets, Counter, Stored } from './counters.ts'
 import { unpack } from './unpack.ts'
@@ -77,6 +78,7 @@ export class RedisLibrary {
   readonly counters = new Map<string, Stored<Buckets>>()
   readonly #events = new Map<string, Stored<string>>()
   readonly #contexts = new Map<string, string>()
+  readonly #attempts = new AttemptLedger()
   /** For a planted bug: whether an offset that has its facts is counted again. */
   protected readonly countsAgain: boolean = false
   /** For a planted bug: whether facts are forgotten where a replayed run ends elsewhere than before. */
@@ -100,6 +102,10 @@ export class RedisLibrary {
         return this.#observe(args, Math.floor(micros / 1000))
       case 'reserve':
         return this.#reserve(args, Math.floor(micros / 1000))
+      case 'begin_attempts':
+      case 'begin_reading':
+      case 'end_attempts':
+        return this.#attempts.call(name, args as readonly string[])
       default:
         throw new Error(`the twin has no function ${name}`)
     }
@@ -117,7 +123,8 @@ export class RedisLibrary {
     this.unproven = false
     this.#met = null
     this.#owner = null
-    for (const map of [this.partitions, this.counters, this.#events, this.#contexts]) map.clear()
+    for (const map of [this.partitions, this.counters, this.#events, this.#contexts, this.#attempts.byPartition])
+      map.clear()
   }
 
   /** A second server with the same content. */
@@ -138,6 +145,7 @@ export class RedisLibrary {
     for (const [name, it] of this.counters) copy.counters.set(name, it)
     for (const [name, it] of this.#events) copy.#events.set(name, it)
     for (const [name, it] of this.#contexts) copy.#contexts.set(name, it)
+    for (const [name, it] of this.#attempts.byPartition) copy.#attempts.byPartition.set(name, it)
     return copy
   }
 
