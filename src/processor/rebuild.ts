@@ -12,6 +12,8 @@ export type Restoration = {
   readonly next: number
   readonly counts: readonly Count[]
   readonly firsts: readonly FirstEvent[]
+  /** By partition of the input, the offset after the last that has a verdict in the run, whenever it was decided. */
+  readonly decided: ReadonlyMap<number, number>
 }
 
 /**
@@ -170,14 +172,17 @@ async function restorationOf(
 ): Promise<Restoration> {
   const counts: Count[] = []
   const firsts: FirstEvent[] = []
+  const decided = new Map<number, number>()
   for (const verdict of verdicts) {
     const { topic, partition, offset } = verdict.source
-    if (topic !== inputTopic || offset >= (claim.since[partition] ?? 0)) continue
+    if (topic !== inputTopic) continue
+    decided.set(partition, Math.max(decided.get(partition) ?? 0, offset + 1))
+    if (offset >= (claim.since[partition] ?? 0)) continue
     const traces = tracesOf(verdict, await policyOf(verdict), claim.now)
     counts.push(...traces.counts)
     if (traces.first !== null) firsts.push(traces.first)
   }
-  return { place, from, next, counts, firsts }
+  return { place, from, next, counts, firsts, decided }
 }
 
 /** Tells it until there is an answer; false when somebody else must go on. */

@@ -41,9 +41,9 @@ export class RedisRebuildStore implements RebuildStore {
   }
 
   async restore(claim: RebuildClaim, run: Restoration, progress: number): ReturnType<RebuildStore['restore']> {
-    const { place, from, next, counts, firsts } = run
+    const { place, from, next, counts, firsts, decided } = run
     const head = [this.#holder, claim.epoch, String(LEASE_MS), progress.toFixed(4), place, String(from), String(next)]
-    const args = [...head, packed(counts, firsts)]
+    const args = [...head, packed(counts, firsts), ...[...decided].flat().map(String)]
     const answer = await this.#connection.call('restore', args, this.#deadlineMs)
     if (answer.kind === 'unavailable') return answer
     const [kind, reached] = answer.reply as readonly string[]

@@ -932,6 +932,19 @@ local function merged(a, b, now)
   return buckets
 end
 
+-- Learns how far a partition was decided. Its owner has come as far, unless somebody has set the group's offset back.
+local function restore_decided(prefix, partition, next)
+  local own = partition_of(prefix, partition)
+  if next <= own.decided then
+    return
+  end
+  local key = prefix .. 'p:' .. partition
+  call('HSET', key, 'decided', text(next))
+  if own.token and own.watermark < next then
+    call('HSET', key, 'token', format('%.0f', own.token + 1))
+  end
+end
+
 -- Purpose  Restores what a run of verdicts counted, once: it must begin where the last one of its place ended.
 --          An action key keeps the earliest of its events, which is the one that is forgotten first.
 -- KEYS     1 {d}:state
@@ -940,6 +953,8 @@ end
 --          8 MessagePack array of two flat arrays:
 --            counters  key, array [bucket width, bucket, count, bucket, count, ...]; ...
 --            events    action key, "partition:offset:digest", when it is forgotten (ms); ...
+--          then per partition of the input that has verdicts in the run: partition, offset after the last of them. An
+--          owner that reads below it took the partition before that was known, and must take it again.
 -- Returns  { 'restored' }, or with nothing changed { 'fenced' } (another process restores, or state was lost again) or
 --          { 'behind', next offset of the place }
 local function restore(keys, args)
@@ -978,6 +993,9 @@ local function restore(keys, args)
     if left > 0 and not call('SET', event_key, value, 'NX', 'PX', expiry) and left < call('PTTL', event_key) then
       call('SET', event_key, value, 'PX', expiry)
     end
+  end
+  for i = 9, #args, 2 do
+    restore_decided(prefix, args[i], tonumber(args[i + 1]))
   end
   call('HSET', key, place, args[7], 'until', format('%.0f', now + tonumber(args[3])), 'progress', args[4])
   return { 'restored' }

@@ -295,6 +295,37 @@ test.each(Array.from({ length: 12 }, (_, n) => ({ seed: n + 1 })))(
   },
 )
 
+test('offsets that are set back while state is lost execute nothing again, before it is rebuilt or after', async () => {
+  const rig = await openRig(1)
+  rig.append(300)
+  await rig.decided()
+  await rig.real.flush()
+  rig.log.commitAs(new Map([0, 1, 2].map((partition) => [partition, 0])))
+  // State is rebuilt meanwhile.
+  rig.log.failNext(...Array.from({ length: 300 }, () => 'refused' as const))
+  rig.log.endAssignment()
+  await whole(rig)
+  await rig.decided()
+  const again = [...Map.groupBy(verdictsOf(rig), ({ decisionId }) => decisionId).values()]
+  expect(again.filter((same) => same.length > 1).length).toBeGreaterThan(250)
+  const executed = again.map((same) => same.filter(({ route }) => route === 'execute').length)
+  expect(Math.max(...executed)).toBe(1)
+  await rig.close()
+})
+
+test('who took a partition before it was known how far it was decided takes it again', async () => {
+  const one = await realSubject(server)
+  const caller = new Caller(one.store)
+  const setBack = new Map([[0, { start: 3, committed: 3 }]])
+  await caller.ownAll(setBack)
+  const claimed = await claimOf(one.redis.rebuild)
+  const decided = new Map([[0, 9]])
+  expect((await one.redis.rebuild.restore(claimed, { ...runOf(0, 2), decided }, 0.5)).kind).toBe('restored')
+  expect((await caller.ask([caller.range(3, [{}])])).kind).toBe('fenced')
+  expect(await one.store.acquire(setBack, 1)).toMatchObject({ kind: 'owned', decided })
+  await one.close()
+})
+
 test('a rebuild whose process died is taken over where it stood, and the dead one changes nothing any more', async () => {
   const one = await realSubject(server)
   const two = await openRedis({
@@ -346,6 +377,7 @@ function runOf(from: number, next: number): Restoration {
     place: 'decisions.execute-0',
     from,
     next,
+    decided: new Map([[0, next]]),
     counts: offsets.map(() => ({ count: 'proposals', key: velocity().key, windowMs: HOUR, at: START - 1000 })),
     firsts: offsets.map((offset) => ({
       actionKey: `old-${offset}`,
