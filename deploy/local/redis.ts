@@ -18,6 +18,8 @@ export type RedisOptions = {
   readonly port?: number
   /** Server settings over ours, without the dashes: `{ maxmemory: '64mb' }`. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Shell words run in the process before it becomes Redis, such as those that set limits on it. */
+  readonly before?: string
   readonly log?: Log
 }
 
@@ -66,7 +68,9 @@ async function startServer(port: number, folder: string, options: RedisOptions):
     ...options.settings,
   }
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
-  const server = await startProcess(binary.command, args, {
+  const shell = options.before === undefined ? null : ['-c', `${options.before}; exec "$0" "$@"`, binary.command]
+  const [command, words] = shell === null ? [binary.command, args] : ['sh', [...shell, ...args]]
+  const server = await startProcess(command, words, {
     logFile: join(folder, 'redis.log'),
     temporary: folder,
     env: binary.env,

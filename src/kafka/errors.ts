@@ -66,6 +66,12 @@ const ROWS: readonly (readonly [code: number, name: string, remedy: Remedy, advi
   ],
   [30, 'GROUP_AUTHORIZATION_FAILED', 'refused', 'grant this user Read on the consumer group'],
   [31, 'CLUSTER_AUTHORIZATION_FAILED', 'refused', 'grant this user the right on the cluster'],
+  [
+    32,
+    'INVALID_TIMESTAMP',
+    'refused',
+    'this machine’s clock is ahead of the brokers’ by more than message.timestamp.after.max.ms; set it right',
+  ],
   [35, 'UNSUPPORTED_VERSION', 'refused', 'Apache Kafka 2.5 or later is needed'],
   [42, 'INVALID_REQUEST', 'refused'],
   [45, 'OUT_OF_ORDER_SEQUENCE_NUMBER', 'again'],
