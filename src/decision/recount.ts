@@ -24,8 +24,8 @@ const CLOCK_SKEW_MS = 300_000
 
 /**
  * What the decision counted, from its record: for the time it was made, by the windows of the policy it was made with. An
- * event decided without state is counted by what its policy would have asked, and as if it were no repeat, since nobody
- * could tell; its time is the processor's and so is taken late, yet not later than `latest`.
+ * event decided without state is counted by what its policy would have asked, and as if it were no repeat, which its
+ * record cannot tell; its time is the processor's and so is taken late, yet not later than `latest`.
  */
 export function tracesOf(verdict: Verdict, policy: Policy, latest: number): Traces {
   const { facts, source, actionKey } = verdict

@@ -5,6 +5,9 @@ import type { Verdict } from '../decision/verdict.ts'
 import type { Fault } from './fault.ts'
 import type { Timer } from './ports.ts'
 
+/** An event that is counted unless it repeats another one. */
+export type BlindEvent = { readonly first: FirstEvent; readonly counts: readonly Count[] }
+
 /** A run of one place (a partition of a verdict topic), with what its verdicts counted. */
 export type Restoration = {
   readonly place: string
@@ -12,6 +15,8 @@ export type Restoration = {
   readonly next: number
   readonly counts: readonly Count[]
   readonly firsts: readonly FirstEvent[]
+  /** What was decided without state, of which only all verdicts together tell whether it repeats another one. */
+  readonly blind: readonly BlindEvent[]
   /** By partition of the input, the offset after the last that has a verdict in the run, whenever it was decided. */
   readonly decided: ReadonlyMap<number, number>
 }
@@ -172,17 +177,22 @@ async function restorationOf(
 ): Promise<Restoration> {
   const counts: Count[] = []
   const firsts: FirstEvent[] = []
+  const blind: BlindEvent[] = []
   const decided = new Map<number, number>()
   for (const verdict of verdicts) {
     const { topic, partition, offset } = verdict.source
     if (topic !== inputTopic) continue
     decided.set(partition, Math.max(decided.get(partition) ?? 0, offset + 1))
     if (offset >= (claim.since[partition] ?? 0)) continue
-    const traces = tracesOf(verdict, await policyOf(verdict), claim.now)
-    counts.push(...traces.counts)
-    if (traces.first !== null) firsts.push(traces.first)
+    const { counts: counted, first } = tracesOf(verdict, await policyOf(verdict), claim.now)
+    if (first !== null && verdict.facts.clock === 'processor') {
+      blind.push({ first, counts: counted })
+      continue
+    }
+    counts.push(...counted)
+    if (first !== null) firsts.push(first)
   }
-  return { place, from, next, counts, firsts, decided }
+  return { place, from, next, counts, firsts, blind, decided }
 }
 
 /** Tells it until there is an answer; false when somebody else must go on. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Count, FirstEvent } from '../decision/recount.ts'
-import type { RebuildClaim, RebuildStore, Restoration } from '../processor/rebuild.ts'
+import type { BlindEvent, RebuildClaim, RebuildStore, Restoration } from '../processor/rebuild.ts'
 import type { Connection } from './connection.ts'
 import { MessagePack } from './message-pack.ts'
 import { counterKey } from './segment.ts'
@@ -41,9 +41,10 @@ export class RedisRebuildStore implements RebuildStore {
   }
 
   async restore(claim: RebuildClaim, run: Restoration, progress: number): ReturnType<RebuildStore['restore']> {
-    const { place, from, next, counts, firsts, decided } = run
+    const { place, from, next, counts, firsts, blind, decided } = run
     const head = [this.#holder, claim.epoch, String(LEASE_MS), progress.toFixed(4), place, String(from), String(next)]
-    const args = [...head, packed(counts, firsts), ...[...decided].flat().map(String)]
+    const events = blind.length === 0 ? '' : packedBlind(blind)
+    const args = [...head, packed(counts, firsts), events, ...[...decided].flat().map(String)]
     const answer = await this.#connection.call('restore', args, this.#deadlineMs)
     if (answer.kind === 'unavailable') return answer
     const [kind, reached] = answer.reply as readonly string[]
@@ -53,9 +54,13 @@ export class RedisRebuildStore implements RebuildStore {
   }
 
   async finish(claim: RebuildClaim): ReturnType<RebuildStore['finish']> {
-    const answer = await this.#connection.call('finish_rebuild', [this.#holder, claim.epoch], this.#deadlineMs)
-    if (answer.kind === 'unavailable') return answer
-    const [kind] = answer.reply as readonly string[]
+    const args = [this.#holder, claim.epoch, String(LEASE_MS)]
+    let kind: string | undefined = 'more'
+    while (kind === 'more') {
+      const answer = await this.#connection.call('finish_rebuild', args, this.#deadlineMs)
+      if (answer.kind === 'unavailable') return answer
+      kind = (answer.reply as readonly string[])[0]
+    }
     if (kind !== 'done') return { kind: 'fenced' }
     this.#state.completed()
     return { kind }
@@ -89,13 +94,38 @@ function packed(counts: readonly Count[], firsts: readonly FirstEvent[]): Buffer
   }
   const events = packer.beginArray()
   packer.endArray(events, firsts.length * 3)
-  for (const { actionKey, partition, offset, digest, forgottenAt } of firsts) {
-    packer.text(actionKey)
-    packer.text(`${partition}:${offset}:${digest}`)
-    packer.number(forgottenAt)
+  for (const first of firsts) packFirst(first)
+  return packer.take()
+}
+
+function packFirst({ actionKey, partition, offset, digest, forgottenAt }: FirstEvent): void {
+  packer.text(actionKey)
+  packer.text(`${partition}:${offset}:${digest}`)
+  packer.number(forgottenAt)
+}
+
+/** Layout: header of `restore` in sluice.lua. */
+function packedBlind(blind: readonly BlindEvent[]): Buffer {
+  const events = packer.beginArray()
+  packer.endArray(
+    events,
+    blind.reduce((fields, { counts }) => fields + 4 + 3 * counts.length, 0),
+  )
+  for (const { first, counts } of blind) {
+    packFirst(first)
+    packer.number(counts.length)
+    for (const it of counts) {
+      const width = widthOf(it)
+      packer.text(counterKey(it))
+      packer.number(width)
+      packer.number(Math.floor(it.at / width))
+    }
   }
   return packer.take()
 }
+
+/** Of the buckets of a counter, milliseconds. */
+const widthOf = ({ windowMs }: Count): number => Math.ceil(Math.ceil(windowMs) / BUCKETS)
 
 type Buckets = { readonly width: number; readonly buckets: Map<number, number> }
 
@@ -104,7 +134,7 @@ function inBuckets(counts: readonly Count[]): ReadonlyMap<string, Buckets> {
   const widths = new Map<string, number>()
   for (const it of counts) {
     const key = counterKey(it)
-    widths.set(key, Math.max(widths.get(key) ?? 1, Math.ceil(Math.ceil(it.windowMs) / BUCKETS)))
+    widths.set(key, Math.max(widths.get(key) ?? 1, widthOf(it)))
   }
   const counters = new Map([...widths].map(([key, width]): [string, Buckets] => [key, { width, buckets: new Map() }]))
   for (const it of counts) {

@@ -25,6 +25,7 @@
 --   {d}:a:<partition>    hash    run (the process that reads the partition; '' once it has let go of it in order), start
 --                                (where it began), deaths, until, reading (where what it decodes begins)
 --   {d}:rebuild          hash    epoch, holder, until (ms), progress, and @<place> = next offset of it to restore from
+--   {d}:blind            hash    <run of a place> = its events that were decided without state, as `restore` was given them
 --   {d}:x:<hash>         string  context as JSON that starts with its version
 --   {d}:context          hash    <partition of the context topic> = next offset to apply
 --
@@ -890,7 +891,7 @@ local function claim_rebuild(keys, args)
   end
   local fields = is_of_epoch and call('HGETALL', key) or {}
   if not is_of_epoch then
-    call('UNLINK', key)
+    call('UNLINK', key, prefix .. 'blind')
   end
   call('HSET', key, 'epoch', epoch, 'holder', args[1], 'until', format('%.0f', now + tonumber(args[2])))
   for i = 1, #fields, 2 do
@@ -932,6 +933,50 @@ local function merged(a, b, now)
   return buckets
 end
 
+local function add_counts(key, held, more, now)
+  local buckets = merged(held and unpack_message(held) or { more[1] }, more, now)
+  if #buckets > 1 then
+    call('SET', key, pack(buckets), 'PX', format('%.0f', (BUCKETS + 2) * buckets[1]))
+  end
+end
+
+-- Remembers an event by its action key for `left` ms. Returns the event that is known by it already, if there is one.
+local function know_event(key, value, left)
+  if left <= 0 then
+    return nil
+  end
+  local expiry = format('%.0f', left)
+  -- The same key may come twice in a run, so what is there now counts, not what was there before.
+  local known = call('SET', key, value, 'NX', 'GET', 'PX', expiry)
+  if known and left < call('PTTL', key) then
+    call('SET', key, value, 'PX', expiry)
+  end
+  return known
+end
+
+-- Whether an event repeats one that is restored. One that this epoch has observed itself may have counted less, by
+-- another policy.
+local function repeats(prefix, value, known)
+  local partition, offset, digest = match(known, '^(%d+):(%d+):(.*)$')
+  local since = tonumber(call('HGET', prefix .. 'p:' .. partition, 'since') or '0')
+  return known ~= value and digest == match(value, '^%d+:%d+:(.*)$') and tonumber(offset) < since
+end
+
+local function restore_blind(prefix, epoch, events, now)
+  local at = 1
+  while at <= #events do
+    local value, last = events[at + 1], at + 3 + 3 * events[at + 3]
+    local known = know_event(prefix .. 'e:' .. events[at], value, events[at + 2] - now)
+    if not known or not repeats(prefix, value, known) then
+      for i = at + 4, last, 3 do
+        local key = prefix .. 'c:' .. epoch .. ':' .. events[i]
+        add_counts(key, values_of({ key }, 1)[1], { events[i + 1], events[i + 2], 1 }, now)
+      end
+    end
+    at = last + 1
+  end
+end
+
 -- Learns how far a partition was decided. Its owner has come as far, unless somebody has set the group's offset back.
 local function restore_decided(prefix, partition, next)
   local own = partition_of(prefix, partition)
@@ -953,6 +998,9 @@ end
 --          8 MessagePack array of two flat arrays:
 --            counters  key, array [bucket width, bucket, count, bucket, count, ...]; ...
 --            events    action key, "partition:offset:digest", when it is forgotten (ms); ...
+--          9 '' or a MessagePack array of events that were decided without state, and are counted at the end, unless they
+--          repeat another one: action key, "partition:offset:digest", when it is forgotten (ms), number of counters,
+--          then per counter key, bucket width, bucket; ...
 --          then per partition of the input that has verdicts in the run: partition, offset after the last of them. An
 --          owner that reads below it took the partition before that was known, and must take it again.
 -- Returns  { 'restored' }, or with nothing changed { 'fenced' } (another process restores, or state was lost again) or
@@ -980,35 +1028,39 @@ local function restore(keys, args)
   end
   local counts = values_of(counter_keys, #counter_keys)
   for at, counter_key in ipairs(counter_keys) do
-    local more = counters[2 * at]
-    local buckets = merged(counts[at] and unpack_message(counts[at]) or { more[1] }, more, now)
-    if #buckets > 1 then
-      call('SET', counter_key, pack(buckets), 'PX', format('%.0f', (BUCKETS + 2) * buckets[1]))
-    end
+    add_counts(counter_key, counts[at], counters[2 * at], now)
   end
   for at, event_key in ipairs(event_keys) do
-    local value, left = events[3 * at - 1], events[3 * at] - now
-    local expiry = format('%.0f', left)
-    -- The same key may come twice in a run, so what is there now counts, not what was there before.
-    if left > 0 and not call('SET', event_key, value, 'NX', 'PX', expiry) and left < call('PTTL', event_key) then
-      call('SET', event_key, value, 'PX', expiry)
-    end
+    know_event(event_key, events[3 * at - 1], events[3 * at] - now)
   end
-  for i = 9, #args, 2 do
+  if args[9] ~= '' then
+    call('HSET', prefix .. 'blind', args[5] .. ' ' .. args[6], args[9])
+  end
+  for i = 10, #args, 2 do
     restore_decided(prefix, args[i], tonumber(args[i + 1]))
   end
   call('HSET', key, place, args[7], 'until', format('%.0f', now + tonumber(args[3])), 'progress', args[4])
   return { 'restored' }
 end
 
--- Purpose  Says that all was restored: from now on nothing is missing.
+-- Purpose  Says that all was restored: from now on nothing is missing. Counts what was decided without state before that, a
+--          run a call.
 -- KEYS     1 {d}:state
--- ARGV     1 holder, 2 epoch
--- Returns  { 'done' }, or { 'fenced' } with nothing changed
+-- ARGV     1 holder, 2 epoch, 3 how long the right lasts from now, ms
+-- Returns  { 'more' }: to be called again; { 'done' }, or { 'fenced' } with nothing changed
 local function finish_rebuild(keys, args)
-  local key = prefix_of(keys[1]) .. 'rebuild'
+  local prefix = prefix_of(keys[1])
+  local key, blind = prefix .. 'rebuild', prefix .. 'blind'
+  local now = floor(microseconds() / 1000)
   if not may_restore(keys[1], key, args[1], args[2]) then
     return { 'fenced' }
+  end
+  local run = call('HKEYS', blind)[1]
+  if run then
+    restore_blind(prefix, args[2], unpack_message(call('HGET', blind, run)), now)
+    call('HDEL', blind, run)
+    call('HSET', key, 'until', format('%.0f', now + tonumber(args[3])))
+    return { 'more' }
   end
   call('HDEL', keys[1], 'lostAt')
   call('UNLINK', key)

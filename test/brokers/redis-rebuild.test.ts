@@ -326,6 +326,41 @@ test('who took a partition before it was known how far it was decided takes it a
   await one.close()
 })
 
+test.each([
+  ['after it', [0, 1]],
+  ['before it', [1, 0]],
+])('a repeat that was decided without state is not counted, where it is read %s', async (_, order) => {
+  const one = await realSubject(server)
+  const caller = new Caller(one.store)
+  await caller.own(0, 3, 3)
+  const claimed = await claimOf(one.redis.rebuild)
+  const { counts, firsts } = runOf(0, 2)
+  const repeat = (offset: number) => ({
+    first: { ...firsts[0]!, offset, forgottenAt: START + HOUR + offset },
+    counts: counts.slice(0, 1),
+  })
+  const nothing = { ...runOf(0, 2), counts: [], firsts: [] }
+  const runs = [
+    { ...runOf(0, 2), place: 'x-0' },
+    { ...nothing, place: 'r-0', blind: [repeat(1), repeat(2)] },
+  ]
+  const alone = {
+    ...nothing,
+    place: 'r-1',
+    blind: [{ ...repeat(1), first: { ...repeat(1).first, actionKey: 'alone' } }],
+  }
+  for (const run of [...order.map((at) => runs[at]!), alone])
+    expect((await one.redis.rebuild.restore(claimed, run, 0.5)).kind).toBe('restored')
+  expect((await one.redis.rebuild.finish(claimed)).kind).toBe('done')
+  const seen = await caller.observe(3, [{ actionKey: 'old-0' }, { actionKey: 'alone' }])
+  expect(seen.map((it) => [it.counters.get('velocity'), it.first?.decisionId])).toEqual([
+    [3, `${TOPIC}:0:0`],
+    [3, `${TOPIC}:0:1`],
+  ])
+  expect(await server.admin.exists('{conformance}:blind')).toBe(0)
+  await one.close()
+})
+
 test('a rebuild whose process died is taken over where it stood, and the dead one changes nothing any more', async () => {
   const one = await realSubject(server)
   const two = await openRedis({
@@ -377,6 +412,7 @@ function runOf(from: number, next: number): Restoration {
     place: 'decisions.execute-0',
     from,
     next,
+    blind: [],
     decided: new Map([[0, next]]),
     counts: offsets.map(() => ({ count: 'proposals', key: velocity().key, windowMs: HOUR, at: START - 1000 })),
     firsts: offsets.map((offset) => ({
