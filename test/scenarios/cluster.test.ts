@@ -127,7 +127,10 @@ test('a broker whose disk is full ends, the others go on, and it comes back once
 
 async function expectExact(sent: readonly string[]): Promise<void> {
   await it.answers.all(sent)
-  expect(await it.answers.audit()).toEqual({ lost: [], doubled: [], events: sent.length })
+  const { lost, doubled, events } = await it.answers.audit()
+  expect([lost, doubled]).toEqual([[], []])
+  // The sender is not told of what a dying broker took, and sends it again: a record of its own.
+  expect(events).toBeGreaterThanOrEqual(sent.length)
 }
 
 function hasEnded(pid: number): boolean {
