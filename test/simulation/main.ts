@@ -13,7 +13,8 @@ import type { Failed } from './worker.ts'
  * `npm run simulate -- --seeds N [--seed S] [--steps K] [--mutants] [--json] [--workers W] [--progress FILE]`: the
  * product's processor over servers in memory, under faults and with a simulated clock; each seed is another history.
  * A seed that fails is made smaller, told, and kept in regressions.json, which every run begins with. Exit code 1 when
- * one fails, or when a planted bug (`--mutants`) is not found. `--progress`: a run that was stopped goes on from there.
+ * one fails, when a planted bug (`--mutants`) is not found, or when it was interrupted. `--progress`: a run that was
+ * stopped goes on from there.
  */
 const { values } = parseArgs({
   options: {
@@ -93,7 +94,14 @@ async function simulate(pool: Pool, steps: number): Promise<number> {
   }
   if (values.json) console.log(JSON.stringify(summary, null, 2))
   else say(summaryLine(progress, failedBefore.length, seconds, rate))
-  return summary.failed === 0 ? 0 : 1
+  const isCut = progress.tally.seeds < seeds
+  if (isCut) console.error(cutShort(progress.tally.seeds, seeds, file))
+  return summary.failed === 0 && !isCut ? 0 : 1
+}
+
+function cutShort(done: number, seeds: number, file: string | null): string {
+  const next = file === null ? 'with --progress FILE a run can be gone on with' : 'the same command goes on from there'
+  return `interrupted after ${done} of ${seeds} seeds, which proves nothing of the others; ${next}`
 }
 
 function summaryLine({ tally, failed }: Progress, failedBefore: number, seconds: number, rate: number): string {

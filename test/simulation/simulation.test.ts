@@ -1,5 +1,8 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { until } from '../scenarios/support/until.ts'
 import { DEFAULT_STEPS, planOf } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { Pool } from './pool.ts'
@@ -44,6 +47,21 @@ describe('a simulated world', () => {
       histories.map(({ plan }) => runPlan({ ...plan, deedsMax: plan.deedsMax ?? Infinity })),
     )
     expect(results.filter(({ failure }) => failure !== null)).toEqual([])
+  }, 120_000)
+
+  test('says that it was interrupted, and does not pass for a run that was done', async () => {
+    const main = new URL('main.ts', import.meta.url).pathname
+    const child = spawn(process.execPath, [main, '--seeds', '100000', '--steps', '50'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let [stdout, stderr] = ['', '']
+    child.stdout.on('data', (text: Buffer) => (stdout += text.toString()))
+    child.stderr.on('data', (text: Buffer) => (stderr += text.toString()))
+    await until('it has begun', () => stdout.includes('failed once'), 60_000)
+    child.kill('SIGINT')
+    const [code] = (await once(child, 'close')) as [number | null]
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^interrupted after \d+ of 100000 seeds/)
   }, 120_000)
 
   test('tells a planted bug by its seed, step and invariant, with the end of a smaller history', async () => {
