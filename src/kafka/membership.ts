@@ -46,6 +46,8 @@ export class Membership {
   readonly #settings: MembershipSettings
   readonly #onMoved: (why: Moved) => void
   #memberId = ''
+  /** The last member id that came with a place, which the coordinator has written down before it answered. */
+  #settledId = ''
   #place: Place | null = null
   #last: { readonly owned: readonly number[]; readonly generation: number } = { owned: [], generation: -1 }
   /** How many partitions the input had then. */
@@ -144,6 +146,7 @@ export class Membership {
     const request = joinGroup(who, this.#settings, { name: PROTOCOL, metadata: this.#subscription() })
     const waitMs = Math.max(rebalanceTimeoutMs, sessionTimeoutMs) + requestTimeoutMs
     const joined = await this.#cluster.send(node, 'group', request, waitMs)
+    if (joined.code === FENCED_INSTANCE_ID && this.#forgetUnsettled()) return await this.#join()
     refuse(request.apiName, joined.code)
     this.#memberId = joined.member
     return await this.#sync(node, joined, waitMs)
@@ -155,11 +158,23 @@ export class Membership {
     const leads = joined.leader === joined.member && joined.members.length > 0
     const request = syncGroup(seat, joined.protocol, leads ? this.#shareOut(joined) : [])
     const { code, assignment } = await this.#cluster.send(node, 'group', request, waitMs)
-    refuse(request.apiName, code)
+    const isForgotten = code === FENCED_INSTANCE_ID && this.#forgetUnsettled()
+    refuse(request.apiName, isForgotten ? REBALANCE_IN_PROGRESS : code)
+    this.#settledId = joined.member
     const partitions = decodeAssignment(assignment)
     this.#last = { owned: partitions, generation: joined.generation }
     this.#assignedOf = this.#partitions.length
     return { seat, partitions, slots: leads ? joined.members.map(({ instance }) => instance ?? '') : null }
+  }
+
+  /**
+   * A coordinator that takes over knows who was in the group when it last shared out, so a member that has joined since is
+   * a stranger to it. Only the answer to the member before that one tells whether another process has the slot.
+   */
+  #forgetUnsettled(): boolean {
+    if (this.#memberId === '' || this.#memberId === this.#settledId) return false
+    this.#memberId = this.#settledId
+    return true
   }
 
   get #partitions(): readonly number[] {
@@ -213,3 +228,4 @@ export class Membership {
 }
 
 const REBALANCE_IN_PROGRESS = 27
+const FENCED_INSTANCE_ID = 82
