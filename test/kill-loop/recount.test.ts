@@ -30,37 +30,34 @@ describe('the recount', () => {
     what: string,
     marks: readonly Mark[],
     redis: number,
-    rebuilt: boolean,
     drift: number,
     explained: number,
   ])[] = [
-    ['each counts once', [mark(0), mark(1)], 2, false, 0, 0],
-    ['one too few in Redis', [mark(0), mark(1)], 1, false, 1, 0],
-    ['one too many in Redis', [mark(0), mark(1)], 3, false, 1, 0],
-    ['a repeat does not count', [mark(0), mark(1, repeatOf(0))], 1, false, 0, 0],
-    ['a conflict counts', [mark(0), mark(1, { ...repeatOf(0), digest: 'other' })], 2, false, 0, 0],
-    ['what was decided without state counts', [mark(0), mark(1, blind)], 2, false, 0, 0],
-    ['a repeat decided without state does not', [mark(0), mark(1, { ...repeatOf(0), ...blind })], 2, false, 1, 0],
-    ['but may, once state was rebuilt', [mark(0), mark(1, { ...repeatOf(0), ...blind })], 2, true, 0, 1],
-    ['and no more than once', [mark(0), mark(1, { ...repeatOf(0), ...blind })], 3, true, 2, 0],
-    ['too few is wrong whatever was lost', [mark(0), mark(1, { state: 'lost' })], 1, true, 1, 0],
+    ['each counts once', [mark(0), mark(1)], 2, 0, 0],
+    ['one too few in Redis', [mark(0), mark(1)], 1, 1, 0],
+    ['one too many in Redis', [mark(0), mark(1)], 3, 1, 0],
+    ['a repeat does not count', [mark(0), mark(1, repeatOf(0))], 1, 0, 0],
+    ['a conflict counts', [mark(0), mark(1, { ...repeatOf(0), digest: 'other' })], 2, 0, 0],
+    ['what was decided without state counts', [mark(0), mark(1, blind)], 2, 0, 0],
+    ['a repeat decided without state does not', [mark(0), mark(1, { ...repeatOf(0), ...blind })], 2, 1, 0],
+    ['too few is wrong whatever was lost', [mark(0), mark(1, { state: 'lost' })], 1, 1, 0],
   ]
-  test.each(cases)('%s', (_, marks, redis, rebuilt, drift, explained) => {
-    expect(recount(marks, stored({ p1: redis }), 't', rebuilt)).toMatchObject({ drift, explained, wrongFirst: [] })
+  test.each(cases)('%s', (_, marks, redis, drift, explained) => {
+    expect(recount(marks, stored({ p1: redis }), 't')).toMatchObject({ drift, explained, wrongFirst: [] })
   })
 
   test('a place that was granted counts, and one without an answer may', () => {
     const granted = mark(0, { proposed: [], executed: ['e1'], granted: ['e1'] })
     const away = mark(1, { proposed: [], executed: ['e1'], state: 'unavailable' })
-    expect(recount([granted, away], stored({ e1: 1 }), 't', false)).toMatchObject({ drift: 0, explained: 0 })
-    expect(recount([granted, away], stored({ e1: 2 }), 't', false)).toMatchObject({ drift: 0, explained: 1 })
-    expect(recount([granted, away], stored({ e1: 3 }), 't', false)).toMatchObject({ drift: 2 })
-    expect(recount([granted, away], stored({}), 't', false)).toMatchObject({ drift: 1 })
+    expect(recount([granted, away], stored({ e1: 1 }), 't')).toMatchObject({ drift: 0, explained: 0 })
+    expect(recount([granted, away], stored({ e1: 2 }), 't')).toMatchObject({ drift: 0, explained: 1 })
+    expect(recount([granted, away], stored({ e1: 3 }), 't')).toMatchObject({ drift: 2 })
+    expect(recount([granted, away], stored({}), 't')).toMatchObject({ drift: 1 })
   })
 
   test('a repeat must name the first event of its key', () => {
     const misjudged = mark(1, { ...repeatOf(0), first: null })
-    expect(recount([mark(0), misjudged], stored({ p1: 1 }), 't', false).wrongFirst).toEqual(['t:0:1: null'])
+    expect(recount([mark(0), misjudged], stored({ p1: 1 }), 't').wrongFirst).toEqual(['t:0:1: null'])
   })
 })
 

@@ -56,9 +56,8 @@ export type Recount = {
   readonly drift: number
   /**
    * What Redis counts beyond the recount where it may, which is the safe side: a place in an execution limit that was
-   * taken for an answer that never came, an event that processes died of after it was counted, a repeat whose first event was not known while state was lost, or one that was
-   * decided without state and is counted by a rebuild, since its verdict cannot say that it is one. For each there must be
-   * a verdict on that counter which says so.
+   * taken for an answer that never came, an event that processes died of after it was counted, or a repeat whose first event
+   * was not known while state was lost. For each there must be a verdict on that counter which says so.
    */
   readonly explained: number
   /** Facts whose first event is another than the order of the log says. */
@@ -68,14 +67,13 @@ export type Recount = {
 /**
  * Counts anew from the events alone, in the order of the log and without a look at what the facts counted: a proposal
  * unless it repeats the first event of its action key, an execution where its verdict says it was granted. Events decided
- * while Redis was away count too, since it is told of them when it is back. `marks` by partition and offset; `wasRebuilt`:
- * state was lost before `stored` was read, and rebuilt. `unread`: so many events may be counted that have no verdict.
+ * while Redis was away count too, since it is told of them when it is back. `marks` by partition and offset.
+ * `unread`: so many events may be counted that have no verdict.
  */
 export function recount(
   marks: readonly Mark[],
   stored: ReadonlyMap<string, number>,
   topic: string,
-  wasRebuilt: boolean,
   unread = 0,
 ): Recount {
   const expected = new Map<string, number>()
@@ -89,7 +87,6 @@ export function recount(
     if (mark.state === 'ok' && mark.first !== (first?.position ?? null)) wrongFirst.push(`${position}: ${mark.first}`)
     const isRepeat = first?.digest === mark.digest
     if (!isRepeat) for (const key of mark.proposed) add(expected, key)
-    if (isRepeat && wasRebuilt && mark.state === 'unavailable') for (const key of mark.proposed) add(allowed, key)
     for (const key of mark.granted) add(expected, key)
     if (mark.state !== 'ok') for (const key of mark.executed) add(allowed, key)
     if (mark.state === 'lost') for (const key of mark.proposed) add(allowed, key)

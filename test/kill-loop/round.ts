@@ -81,25 +81,24 @@ export async function playRound(settings: RoundSettings): Promise<RoundResult> {
 type CountersNow = {
   readonly ends: ReadonlyMap<number, number>
   readonly stored: ReadonlyMap<string, number> | null
-  readonly wasRebuilt: boolean
 }
 
-async function countersNow({ inputEnds, deployment, servers, tally, epochs }: Scene): Promise<CountersNow> {
+async function countersNow({ inputEnds, deployment, servers, tally }: Scene): Promise<CountersNow> {
   const ends = await inputEnds()
   const stored = await storedCounters(servers.redis, deployment.name, REBUILT_MS)
   tally.note('counters read', { ends: [...ends], lost: stored === null })
-  return { ends, stored, wasRebuilt: epochs.laterFrom.length > 0 }
+  return { ends, stored }
 }
 
 function compared(
-  { ends, stored, wasRebuilt }: CountersNow,
+  { ends, stored }: CountersNow,
   { marks, outputs }: Seen,
   { deployment }: Scene,
   when: string,
 ): Recount | NotCompared {
   if (stored === null) return { notCompared: `${when}: state was lost and not rebuilt in ${REBUILT_MS / 1000} s` }
   const decided = marks.filter(({ partition, offset }) => offset < (ends.get(partition) ?? 0))
-  return recount(decided, stored, deployment.topics.input, wasRebuilt, outputs.get(UNREAD) ?? 0)
+  return recount(decided, stored, deployment.topics.input, outputs.get(UNREAD) ?? 0)
 }
 
 async function tormentAll(scene: Scene, { kills, over }: RoundSettings): Promise<void> {
