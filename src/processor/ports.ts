@@ -275,7 +275,7 @@ export type Observer = {
   readonly committed: (decided: readonly Decided[], times: BatchTimes) => void
   readonly discarded: (code: string, records: number) => void
   readonly refused: (refusal: StateRefusal) => void
-  /** Records go one by one from now on, since one of them is suspected to stop all others. */
+  /** Records are suspected to stop their partition; see Suspicion for what is done about them. */
   readonly isolated: (why: Isolation) => void
 }
 
