@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Stack } from './stack.ts'
 
@@ -15,7 +15,10 @@ export async function writeStackFile(stack: Stack, http: string | null, file = S
   const { brokers, registry, redis, otlp, traces } = stack
   await mkdir(dirname(file), { recursive: true })
   const content = { brokers, registry, redis, http, otlp, traces, pid: process.pid }
-  await writeFile(file, `${JSON.stringify(content, null, 2)}\n`)
+  // Renamed into place, so that who waits for the file never reads half of it.
+  const draft = `${file}.${process.pid}`
+  await writeFile(draft, `${JSON.stringify(content, null, 2)}\n`)
+  await rename(draft, file)
   return true
 }
 

@@ -78,7 +78,11 @@ export class Connection {
       this.#lastProgress = Date.now()
       this.#probeIn(0)
     })
-    this.#redis.on('close', () => this.#refuse(this.#config.probeMs))
+    this.#redis.on('close', () => {
+      // Why an attempt to connect failed was told before.
+      if (this.isServing) this.#lastError = new Error('the connection was closed')
+      this.#refuse(this.#config.probeMs)
+    })
   }
 
   /** Starts connecting, and waits for the first answer of Redis for as long as the deadline at the most. */

@@ -109,10 +109,12 @@ describe('offsets that an operator set back', () => {
     await after.untilReady()
     const [later] = await it.send([event()])
     await until('it has come to the end again', async () => inShort(await it.answers.of(later!)) !== '', 40_000)
+    const replayed = (): Promise<number> => after.metric('decision_count_total', { code: 'event.replayed' })
+    await until('the other partition has too', async () => (await replayed()) >= sent.length, 40_000)
     const keys = first.flatMap((one) => (one.kind === 'verdict' ? [one.verdict.actionKey] : []))
     const again = await readExecutes(it)
     expect(keys.filter((key) => (again.get(key) ?? 0) !== 1)).toEqual([])
-    expect(await after.metric('decision_count_total', { code: 'event.replayed' })).toBe(sent.length)
+    expect(await replayed()).toBe(sent.length)
     expect(await after.metric('decision_count_total', { code: 'state.lost' })).toBe(0)
     expect((await it.answers.verdict(later!)).route).toBe('execute')
     await endInOrder(after)
@@ -151,8 +153,10 @@ describe('Redis', () => {
     await operator.config('SET', 'requirepass', 'second')
     await operator.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
     await traffic.sees('review state.unavailable')
-    const { detail } = (await processor.health()).parts['redis']!
-    expect(detail).toMatch(/WRONGPASS|password/i)
+    const detail = await until('it says why', async () => {
+      const text = (await processor.health()).parts['redis']!.detail
+      return /WRONGPASS|password/i.test(text) && text
+    })
     expect(detail).not.toContain('first')
     await operator.config('SET', 'requirepass', 'first')
     await traffic.sees('execute confidence.sufficient')

@@ -61,10 +61,10 @@ async function simulate(pool: Pool, steps: number): Promise<number> {
   const first = wholeNumber('seed', values.seed)
   const file = values.progress ?? null
   const progress = resume(file, first, steps)
-  const failedBefore = await runRegressions(pool)
   const stop = new AbortController()
   process.once('SIGTERM', () => stop.abort())
   process.once('SIGINT', () => stop.abort())
+  const failedBefore = await runRegressions(pool)
   const began = performance.now()
   const seedsBefore = progress.tally.seeds
   let toldAt = began
