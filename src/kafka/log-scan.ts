@@ -82,9 +82,9 @@ class Scan {
   readonly #accept: ScanOptions['accept']
   readonly #signal: AbortSignal
   readonly #spans: readonly Span[]
-  /** What is not at its end yet, by place. */
-  readonly #open: Map<string, Span>
+  /** Offsets in all spans, in the slices that were given, and in those that were accepted. */
   readonly #all: number
+  #given = 0
   #done = 0
   #isStopped = false
   #cut: OffsetGone | null = null
@@ -93,7 +93,6 @@ class Scan {
     this.#accept = accept
     this.#signal = signal
     this.#spans = spans
-    this.#open = new Map(spans.map((it) => [placeOf(it), it]))
     this.#all = spans.reduce((sum, { from, end }) => sum + end - from, 0)
     const sink = { accept: (slice: Slice) => this.#take(slice), trouble: (error: unknown) => this.#heed(error) }
     this.#reader = new LogReader(cluster, sink, LIMITS)
@@ -103,31 +102,33 @@ class Scan {
     const stop = (): void => this.#reader.stop()
     this.#signal.addEventListener('abort', stop, { once: true })
     try {
-      for (const { topic, partition, from } of this.#spans) this.#reader.add({ topic, partition, offset: from })
+      for (const { topic, partition, from, end } of this.#spans)
+        this.#reader.add({ topic, partition, offset: from }, end)
       if (this.#spans.length > 0 && !this.#signal.aborted) await this.#reader.run()
     } finally {
       this.#signal.removeEventListener('abort', stop)
     }
     if (this.#cut !== null) return { kind: 'cut', topic: this.#cut.topic, partition: this.#cut.partition }
-    return { kind: this.#isStopped || this.#open.size > 0 ? 'stopped' : 'read' }
+    return { kind: this.#isStopped || this.#done < this.#all ? 'stopped' : 'read' }
   }
 
   /** Deleted before it was read; all other trouble is tried again. */
   #heed(error: unknown): void {
     if (!(error instanceof OffsetGone)) return
     this.#cut = error
+    this.#end()
+  }
+
+  #end(): void {
     this.#isStopped = true
     this.#reader.stop()
   }
 
   async #take(slice: Slice): Promise<void> {
-    const span = this.#open.get(placeOf(slice))
-    if (span === undefined || this.#isStopped) return
-    const end = Math.min(slice.next, span.end)
-    const records = slice.next > span.end ? slice.records.filter(({ offset }) => offset < end) : slice.records
-    this.#done += end - slice.from
-    if (!(await this.#accept({ ...slice, next: end, records }, this.#done / this.#all))) this.#isStopped = true
-    if (end >= span.end) this.#open.delete(placeOf(slice))
-    if (this.#isStopped || this.#open.size === 0) this.#reader.stop()
+    if (this.#isStopped) return
+    const length = slice.next - slice.from
+    this.#given += length
+    if (await this.#accept(slice, this.#given / this.#all)) this.#done += length
+    else this.#end()
   }
 }

@@ -127,15 +127,16 @@ export class LogLookup {
     options: LookupOptions,
     limits: Partial<ReaderLimits>,
   ): Promise<FetchedRecord | null> {
-    const search = new RangeSearch(ranges, matches, options)
+    const open = ranges.filter((it) => it.from < it.end)
+    const search = new RangeSearch(open, matches, options)
     const reader = new LogReader(this.#cluster, search, limits)
     const stop = (): void => reader.stop()
-    search.onEnd = stop
+    search.onFound = stop
     options.signal?.addEventListener('abort', stop, { once: true })
     try {
       options.signal?.throwIfAborted()
-      for (const { topic, partition, from: offset } of search.open) reader.add({ topic, partition, offset })
-      if (search.open.length > 0) await reader.run()
+      for (const { topic, partition, from, end } of open) reader.add({ topic, partition, offset: from }, end)
+      if (open.length > 0) await reader.run()
       options.signal?.throwIfAborted()
       return search.found
     } finally {
@@ -154,41 +155,33 @@ export async function readAll(connection: KafkaConnection, topic: string): Promi
   }
 }
 
-/** Takes slices until all ranges are at their end or a record matched. */
+/** Takes slices until a record matched. */
 class RangeSearch {
   readonly #matches: (record: FetchedRecord) => boolean | Promise<boolean>
   readonly #onProgress: ((progress: SearchProgress) => void) | undefined
-  readonly #ends: Map<string, number>
   readonly #all: number
   #done = 0
   found: FetchedRecord | null = null
-  onEnd: () => void = () => undefined
-  readonly open: readonly Range[]
+  onFound: () => void = () => undefined
 
   constructor(
     ranges: readonly Range[],
     matches: (record: FetchedRecord) => boolean | Promise<boolean>,
     options: LookupOptions,
   ) {
-    this.open = ranges.filter((it) => it.from < it.end)
-    this.#ends = new Map(this.open.map((it) => [nameOf(it), it.end]))
-    this.#all = this.open.reduce((sum, it) => sum + it.end - it.from, 0)
+    this.#all = ranges.reduce((sum, it) => sum + it.end - it.from, 0)
     this.#matches = matches
     this.#onProgress = options.onProgress
   }
 
   readonly accept = async (slice: Slice): Promise<void> => {
-    const end = this.#ends.get(nameOf(slice))
-    if (end === undefined || this.found !== null) return
+    if (this.found !== null) return
     for (const record of slice.records) {
-      if (record.offset >= end) break
       if (await this.#matches(record)) this.found ??= record
-      if (this.found !== null) return this.onEnd()
+      if (this.found !== null) return this.onFound()
     }
-    this.#done += Math.min(slice.next, end) - slice.from
+    this.#done += slice.next - slice.from
     this.#onProgress?.({ done: this.#done, all: this.#all })
-    if (slice.next >= end) this.#ends.delete(nameOf(slice))
-    if (this.#ends.size === 0) this.onEnd()
   }
 
   readonly trouble = (): void => undefined
@@ -202,9 +195,6 @@ function patienceFor(error: unknown): number {
 }
 
 const UNKNOWN_TOPIC = 3
-
-const nameOf = ({ topic, partition }: { readonly topic: string; readonly partition: number }): string =>
-  `${topic}-${partition}`
 
 const idHeader = (record: FetchedRecord): string | null => {
   const id = record.headers.get('ce_id')

@@ -55,6 +55,8 @@ export class OffsetGone extends Error {
 type Part = {
   readonly topic: string
   readonly partition: number
+  /** Nothing from here on is handed over. */
+  readonly end: number
   offset: number
   view: CommittedView
   /** Its last slice is not accepted yet. */
@@ -87,8 +89,9 @@ export class LogReader {
     this.#limits = { ...READER_LIMITS, ...limits }
   }
 
-  add({ topic, partition, offset }: FetchPosition): void {
-    this.#parts.push({ topic, partition, offset, view: new CommittedView(), held: false })
+  /** Reads it for good, or up to `end`: once nothing is left to be read that was added, reading stops. */
+  add({ topic, partition, offset }: FetchPosition, end = Infinity): void {
+    this.#parts.push({ topic, partition, end, offset, view: new CommittedView(), held: false })
     this.#bell.ring()
   }
 
@@ -178,10 +181,21 @@ export class LogReader {
     this.#hand(part, slice)
   }
 
+  /**
+   * One that is at its end is fetched no more: a broker would wait for what is written next, and what there is of the others
+   * would wait with it.
+   */
+  #settle(part: Part): void {
+    if (part.offset < part.end) return
+    this.#parts.splice(this.#parts.indexOf(part), 1)
+    if (this.#parts.length === 0) this.stop()
+  }
+
   #hand(part: Part, slice: Slice): void {
     try {
       const accepting = this.#sink.accept(slice)
-      if (accepting !== undefined) void this.#hold(part, accepting)
+      if (accepting === undefined) this.#settle(part)
+      else void this.#hold(part, accepting)
     } catch (why) {
       this.#fail(why)
     }
@@ -191,6 +205,7 @@ export class LogReader {
     part.held = true
     try {
       await accepting
+      this.#settle(part)
     } catch (why) {
       this.#fail(why)
     }
@@ -205,6 +220,7 @@ export class LogReader {
     part.offset = edge?.offset ?? 0
     part.view = new CommittedView()
     this.#sink.trouble(new OffsetGone(topic, partition, offset, part.offset))
+    this.#settle(part)
   }
 
   /** Waits, longer from failure to failure, and looks the leaders up again. */
@@ -233,10 +249,10 @@ const rotated = (open: readonly Part[], turn: number): readonly Part[] => {
 
 /** Null when the answer holds nothing new. After an error the same offset is read again, with a view that knows nothing. */
 function sliceOf(part: Part, fetched: FetchedPartition): Slice | null {
-  const { topic, partition, offset: from, view } = part
+  const { topic, partition, offset: from, end, view } = part
   part.view = new CommittedView()
   const batches = readBatches(fetched.records)
-  const next = (batches.at(-1)?.lastOffset ?? -1) + 1
+  const next = Math.min(end, (batches.at(-1)?.lastOffset ?? -1) + 1)
   if (next <= from) return null
   const records = view.visible(batches, fetched.aborted).flatMap((batch) => recordsOf(batch, part))
   part.view = view
@@ -246,6 +262,7 @@ function sliceOf(part: Part, fetched: FetchedPartition): Slice | null {
 function recordsOf(batch: RecordBatch, part: Part): readonly FetchedRecord[] {
   const records: FetchedRecord[] = []
   const cursor = new RecordCursor(batch, part)
-  for (let it = cursor.next(part.offset); it !== null; it = cursor.next(part.offset)) records.push(it)
+  for (let it = cursor.next(part.offset); it !== null && it.offset < part.end; it = cursor.next(part.offset))
+    records.push(it)
   return records
 }

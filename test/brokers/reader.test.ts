@@ -1,10 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, describe, expect, inject, test } from 'vitest'
+import { Cluster } from '../../src/kafka/cluster.ts'
 import { readGroup } from '../../src/kafka/group-reader.ts'
 import { findVerdict, LogLookup } from '../../src/kafka/lookup.ts'
 import { followTopic } from '../../src/kafka/follow.ts'
 import type { FollowOptions } from '../../src/kafka/follow.ts'
 import { Producer } from '../../src/kafka/producer.ts'
-import type { ReaderLimits } from '../../src/kafka/reader.ts'
+import { LogReader } from '../../src/kafka/reader.ts'
+import type { ReaderLimits, Slice } from '../../src/kafka/reader.ts'
 import { eventually, numbered, plain, Scene } from './support/kafka-scene.ts'
 
 const { brokers } = inject('stack')
@@ -242,6 +245,31 @@ describe('a group reader', () => {
     expect(new Set(all).size).toBe(round * 4)
     expect(all).toHaveLength(round * 4)
   })
+})
+
+test('what is at its end is waited for no more, so that the others do not wait with it', async () => {
+  const topic = await scene.topic(2)
+  await scene.put(topic, 0, numbered(3))
+  for (let round = 0; round < 4; round++) await scene.put(topic, 1, numbered(5))
+  const cluster = new Cluster(plain(brokers), { connectTimeoutMs: 3_000, requestTimeoutMs: 10_000 })
+  await cluster.refresh([topic])
+  const seen: string[] = []
+  const accept = async ({ partition, records }: Slice): Promise<void> => {
+    for (const { offset } of records) seen.push(`${partition} ${offset}`)
+    // Not at once, so that meanwhile the other partition is all there is to ask for.
+    await sleep(20)
+  }
+  const limits = { maxWaitMs: 600_000, partitionMaxBytes: 1 }
+  const reader = new LogReader(cluster, { accept, trouble: () => undefined }, limits)
+  reader.add({ topic, partition: 0, offset: 0 }, 2)
+  reader.add({ topic, partition: 1, offset: 0 }, 18)
+  await reader.run()
+  cluster.close()
+  const expected = [
+    ...Array.from({ length: 2 }, (_, offset) => `0 ${offset}`),
+    ...Array.from({ length: 18 }, (_, offset) => `1 ${offset}`),
+  ]
+  expect(seen.sort()).toEqual(expected.sort())
 })
 
 describe('a lookup', () => {
