@@ -28,10 +28,14 @@ export async function realSubject(
 ): Promise<StateSubject & { redis: RedisState }> {
   const { admin } = server
   let now = START
-  const setClock = (): Promise<unknown> =>
-    admin.hset('clock', { s: Math.floor(now / 1000), us: (now % 1000) * 1000, server: 'run_id:a' })
-  await admin.flushall()
-  await setClock()
+  // At once, since a call in between would have no clock.
+  const flush = (): Promise<unknown> =>
+    admin
+      .multi()
+      .flushall()
+      .hset('clock', { s: Math.floor(now / 1000), us: (now % 1000) * 1000, server: 'run_id:a' })
+      .exec()
+  await flush()
   const wire = await wireTo(server.port)
   const redis = await openRedis({
     url: `redis://127.0.0.1:${wire.port}`,
@@ -53,10 +57,7 @@ export async function realSubject(
       now += ms
       await server.admin.eval(AGE, 0, ms, Math.floor(now / 1000), (now % 1000) * 1000)
     },
-    flush: async () => {
-      await admin.flushall()
-      await setClock()
-    },
+    flush: async () => void (await flush()),
     putContext: async (hash, value) => {
       const run = { partition: 0, from: null, next: 1, updates: [{ offset: 0, hash, value }] }
       expect((await redis.context.apply(run)).kind).toBe('applied')
