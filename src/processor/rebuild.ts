@@ -11,7 +11,8 @@ export type BlindEvent = { readonly first: FirstEvent; readonly counts: readonly
 /** A run of one place (a partition of a verdict topic), with what its verdicts counted. */
 export type Restoration = {
   readonly place: string
-  readonly from: number
+  /** Where the last run of the place ended; null where this is its first. */
+  readonly after: number | null
   readonly next: number
   readonly counts: readonly Count[]
   readonly firsts: readonly FirstEvent[]
@@ -53,13 +54,20 @@ export type RebuildStore = {
     | { readonly kind: 'held'; readonly progress: number }
     | Away
   >
-  /** Once per run, however often it is told. `fenced`: another process goes on, or state was lost again. */
+  /**
+   * Once per run, however often it is told. `fenced`: another process goes on, or state was lost again, or set back to before
+   * the run's predecessor.
+   */
   readonly restore: (
     claim: RebuildClaim,
     run: Restoration,
     progress: number,
   ) => Promise<{ readonly kind: 'restored' } | Fenced | Away>
-  readonly finish: (claim: RebuildClaim) => Promise<{ readonly kind: 'done' } | Fenced | Away>
+  /** `reached`: how far every place was restored. `fenced` also where state is not as far. */
+  readonly finish: (
+    claim: RebuildClaim,
+    reached: ReadonlyMap<string, number>,
+  ) => Promise<{ readonly kind: 'done' } | Fenced | Away>
 }
 
 export type VerdictSlice = {
@@ -151,11 +159,16 @@ async function attempt(rebuilder: Rebuilder, signal: AbortSignal): Promise<boole
 async function rebuild(claim: RebuildClaim, rebuilder: Rebuilder, signal: AbortSignal): Promise<boolean> {
   const { store, history, timer, onStatus } = rebuilder
   const began = timer.now()
+  const reached = new Map(claim.places)
   let verdicts = 0
   const accept = async (slice: VerdictSlice, progress: number): Promise<boolean> => {
     onStatus({ kind: 'rebuilding', progress, here: true })
     verdicts += slice.verdicts.length
-    return await restore(claim, await restorationOf(slice, claim, rebuilder), progress, rebuilder, signal)
+    const after = reached.get(slice.place) ?? null
+    const run = { ...(await restorationOf(slice, claim, rebuilder)), after }
+    const isRestored = await restore(claim, run, progress, rebuilder, signal)
+    if (isRestored) reached.set(slice.place, slice.next)
+    return isRestored
   }
   const oldest = claim.now - rebuilder.longestWindowMs() - MARGIN_MS
   const result = await history.read(oldest, claim.places, accept, signal)
@@ -164,17 +177,17 @@ async function rebuild(claim: RebuildClaim, rebuilder: Rebuilder, signal: AbortS
     onStatus({ kind: 'waiting', why: result.why })
     return false
   }
-  const finished = await store.finish(claim)
+  const finished = await store.finish(claim, reached)
   if (finished.kind === 'done') onStatus({ kind: 'rebuilt', verdicts, ms: timer.now() - began })
   return true
 }
 
 /** What the epoch does not count itself; a verdict on another topic's event is none of ours. */
 async function restorationOf(
-  { place, from, next, verdicts }: VerdictSlice,
+  { place, next, verdicts }: VerdictSlice,
   claim: RebuildClaim,
   { policyOf, inputTopic }: Rebuilder,
-): Promise<Restoration> {
+): Promise<Omit<Restoration, 'after'>> {
   const counts: Count[] = []
   const firsts: FirstEvent[] = []
   const blind: BlindEvent[] = []
@@ -192,7 +205,7 @@ async function restorationOf(
     counts.push(...counted)
     if (first !== null) firsts.push(first)
   }
-  return { place, from, next, counts, firsts, blind, decided }
+  return { place, next, counts, firsts, blind, decided }
 }
 
 /** Tells it until there is an answer; false when somebody else must go on. */

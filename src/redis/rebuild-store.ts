@@ -41,20 +41,21 @@ export class RedisRebuildStore implements RebuildStore {
   }
 
   async restore(claim: RebuildClaim, run: Restoration, progress: number): ReturnType<RebuildStore['restore']> {
-    const { place, from, next, counts, firsts, blind, decided } = run
-    const head = [this.#holder, claim.epoch, String(LEASE_MS), progress.toFixed(4), place, String(from), String(next)]
+    const { place, after, next, counts, firsts, blind, decided } = run
+    const reachedBefore = after === null ? '' : String(after)
+    const head = [this.#holder, claim.epoch, String(LEASE_MS), progress.toFixed(4), place, reachedBefore, String(next)]
     const events = blind.length === 0 ? '' : packedBlind(blind)
     const args = [...head, packed(counts, firsts), events, ...[...decided].flat().map(String)]
     const answer = await this.#connection.call('restore', args, this.#deadlineMs)
     if (answer.kind === 'unavailable') return answer
     const [kind, reached] = answer.reply as readonly string[]
     // An answer that was lost had its effect.
-    const isDone = kind === 'restored' || (kind === 'behind' && Number(reached) === next)
+    const isDone = kind === 'restored' || (kind === 'behind' && reached === String(next))
     return { kind: isDone ? 'restored' : 'fenced' }
   }
 
-  async finish(claim: RebuildClaim): ReturnType<RebuildStore['finish']> {
-    const args = [this.#holder, claim.epoch, String(LEASE_MS)]
+  async finish(claim: RebuildClaim, reached: ReadonlyMap<string, number>): ReturnType<RebuildStore['finish']> {
+    const args = [this.#holder, claim.epoch, String(LEASE_MS), ...[...reached].flat().map(String)]
     let kind: string | undefined = 'more'
     while (kind === 'more') {
       const answer = await this.#connection.call('finish_rebuild', args, this.#deadlineMs)

@@ -856,7 +856,8 @@ end
 --
 -- What was counted before a loss is restored from the verdicts, while owners go on counting into the same counters. One
 -- process at a time does it; how far each place (a partition of a verdict topic) was restored is stored with the counts,
--- so whoever goes on neither misses nor doubles any. A new loss begins a new epoch, and the rebuild begins anew.
+-- so whoever goes on neither misses nor doubles any. A new loss begins a new epoch, and the rebuild begins anew. A failover
+-- in between may take back what was restored and leave the epoch as it is, so every run names the place's last one.
 
 -- Purpose  Asks for the right to restore, or keeps it.
 -- KEYS     1 {d}:state
@@ -990,11 +991,11 @@ local function restore_decided(prefix, partition, next)
   end
 end
 
--- Purpose  Restores what a run of verdicts counted, once: it must begin where the last one of its place ended.
+-- Purpose  Restores what a run of verdicts counted, once: it must follow the last one of its place.
 --          An action key keeps the earliest of its events, which is the one that is forgotten first.
 -- KEYS     1 {d}:state
 -- ARGV     1 holder, 2 epoch, 3 how long the right lasts from now, ms, 4 progress, for others to show
---          5 place, 6 first offset of the run, 7 next offset after it
+--          5 place, 6 next offset of the place so far, '' for its first run, 7 next offset after the run
 --          8 MessagePack array of two flat arrays:
 --            counters  key, array [bucket width, bucket, count, bucket, count, ...]; ...
 --            events    action key, "partition:offset:digest", when it is forgotten (ms); ...
@@ -1004,7 +1005,7 @@ end
 --          then per partition of the input that has verdicts in the run: partition, offset after the last of them. An
 --          owner that reads below it took the partition before that was known, and must take it again.
 -- Returns  { 'restored' }, or with nothing changed { 'fenced' } (another process restores, or state was lost again) or
---          { 'behind', next offset of the place }
+--          { 'behind', next offset of the place, '' where nothing of it is restored }
 local function restore(keys, args)
   local prefix = prefix_of(keys[1])
   local key = prefix .. 'rebuild'
@@ -1013,8 +1014,8 @@ local function restore(keys, args)
     return { 'fenced' }
   end
   local place = '@' .. args[5]
-  local reached = call('HGET', key, place)
-  if reached and reached ~= args[6] then
+  local reached = call('HGET', key, place) or ''
+  if reached ~= args[6] then
     return { 'behind', reached }
   end
   local message = unpack_message(args[8])
@@ -1034,7 +1035,7 @@ local function restore(keys, args)
     know_event(event_key, events[3 * at - 1], events[3 * at] - now)
   end
   if args[9] ~= '' then
-    call('HSET', prefix .. 'blind', args[5] .. ' ' .. args[6], args[9])
+    call('HSET', prefix .. 'blind', args[5] .. ' ' .. args[7], args[9])
   end
   for i = 10, #args, 2 do
     restore_decided(prefix, args[i], tonumber(args[i + 1]))
@@ -1047,13 +1048,19 @@ end
 --          run a call.
 -- KEYS     1 {d}:state
 -- ARGV     1 holder, 2 epoch, 3 how long the right lasts from now, ms
--- Returns  { 'more' }: to be called again; { 'done' }, or { 'fenced' } with nothing changed
+--          then per place that was restored: place, next offset of it
+-- Returns  { 'more' }: to be called again; { 'done' }, or { 'fenced' } with nothing changed, also where a place is not as far
 local function finish_rebuild(keys, args)
   local prefix = prefix_of(keys[1])
   local key, blind = prefix .. 'rebuild', prefix .. 'blind'
   local now = floor(microseconds() / 1000)
   if not may_restore(keys[1], key, args[1], args[2]) then
     return { 'fenced' }
+  end
+  for i = 4, #args, 2 do
+    if call('HGET', key, '@' .. args[i]) ~= args[i + 1] then
+      return { 'fenced' }
+    end
   end
   local run = call('HKEYS', blind)[1]
   if run then
