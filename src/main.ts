@@ -17,6 +17,7 @@ import { KafkaRefusal, messageOf, NoAnswer } from './kafka/errors.ts'
 import { readAll } from './kafka/lookup.ts'
 import { verifyTopics } from './kafka/topics.ts'
 import { formatProblem } from './policy/problem.ts'
+import { rulebookWarnings } from './policy/warnings.ts'
 import { watchRulebook } from './policy/watch.ts'
 import type { WatchedRulebook } from './policy/watch.ts'
 import { runContextUpdater } from './processor/context-updater.ts'
@@ -180,6 +181,7 @@ async function openRulebook(
     onChange: (next) => {
       metrics.reloaded('policy', 'ok')
       logger.info(named(next), 'a changed policy is in force')
+      warnOf(next, logger)
     },
     onRejected: (problems) => {
       metrics.reloaded('policy', 'rejected')
@@ -190,7 +192,12 @@ async function openRulebook(
   if (watching.kind === 'problems') throw new ConfigError(watching.problems.map(formatProblem))
   metrics.watchPolicy(() => watching.rulebook.current().policy)
   logger.info(named(watching.rulebook.current()), 'policy in force')
+  warnOf(watching.rulebook.current(), logger)
   return watching.rulebook
+}
+
+const warnOf = ({ policy, certificates }: Rulebook, logger: Logger): void => {
+  for (const warning of rulebookWarnings(policy, certificates)) logger.warn({ policy: policy.name }, warning)
 }
 
 const named = ({ policy: { name, version, digest }, calibration, certificates }: Rulebook) => ({

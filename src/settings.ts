@@ -103,7 +103,10 @@ export const SETTINGS = {
   },
   SLUICE_POLICY: { schema: path, doc: 'the policy, YAML' },
   SLUICE_CALIBRATION: { schema: path.optional(), doc: 'the calibration tables, JSON' },
-  SLUICE_CERTIFICATES: { schema: path.optional(), doc: 'the certificates, JSON, as sluice certify writes them' },
+  SLUICE_CERTIFICATES: {
+    schema: path.optional(),
+    doc: 'the certificates, JSON, as sluice certify writes them; {"certificates": []} before there is one',
+  },
   SLUICE_RELOAD_MS: {
     schema: whole(100, 600_000).default(1000),
     doc: 'how often policy, calibration and certificates are looked at for changes',

@@ -8,6 +8,7 @@ import { formatDuration } from '../policy/duration.ts'
 import { loadPolicy, type LoadedPolicy } from '../policy/load-policy.ts'
 import { formatProblem, type Problem } from '../policy/problem.ts'
 import { readText } from '../policy/read-text.ts'
+import { policyWarnings } from '../policy/warnings.ts'
 
 export type PolicyCheckOptions = {
   /** One JSON document instead of lines. */
@@ -81,6 +82,7 @@ function policyInWords(file: string, policy: Policy): string {
         `  desk     ${max} reviews in ${formatDuration(windowMs)} of ${[...(actions ?? [])].join(', ')}`,
     ),
     ...rules.map(({ id, route, code }) => `  rule     ${id}: ${route}, ${code}`),
+    ...policyWarnings(policy).map((warning) => `  warning  ${warning}`),
   ].join('\n')
 }
 
@@ -114,6 +116,7 @@ const certificatesInWords = (file: string, { tree, digest }: Certificates): stri
   [
     `${file}: fine`,
     `  digest   ${digest}`,
+    ...(tree.certificates.length === 0 ? ['  nothing is certified yet'] : []),
     ...tree.certificates.map((it) => `  execute  ${certificateInWords(it)}`),
   ].join('\n')
 
@@ -136,16 +139,17 @@ function toJson(checked: Checked): unknown {
   return { kind: checked.kind, file: checked.file, digest, tables: tables.length }
 }
 
-const policyToJson = (file: string, { name, version, digest, actions, limits, context, rules }: Policy) => ({
+const policyToJson = (file: string, policy: Policy) => ({
   kind: 'policy',
   file,
-  name,
-  version,
-  digest,
-  actions: [...actions.keys()],
-  context: context.map((need) => need.name),
-  limits: limits.map(({ id }) => id),
-  rules: rules.map(({ id }) => id),
+  name: policy.name,
+  version: policy.version,
+  digest: policy.digest,
+  actions: [...policy.actions.keys()],
+  context: policy.context.map((need) => need.name),
+  limits: policy.limits.map(({ id }) => id),
+  rules: policy.rules.map(({ id }) => id),
+  warnings: policyWarnings(policy),
 })
 
 const certificatesToJson = (file: string, { tree, digest }: Certificates) => ({

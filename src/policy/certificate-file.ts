@@ -28,7 +28,8 @@ export const certificateId = (content: object): string => digestOf(JSON.stringif
 
 /**
  * Reads a file of certificates (JSON or YAML), as `sluice certify -o` writes it, or says everything that is wrong with it;
- * `file` is named in the problems. The format is schemas/certificate.schema.json. Never throws.
+ * `file` is named in the problems. The list may be empty: a processor starts with it before anything was certified, and
+ * takes over what is written there later. The format is schemas/certificate.schema.json. Never throws.
  */
 export function loadCertificates(text: string, file: string): LoadedCertificates {
   const parsed = parseSource(text, file)
@@ -36,7 +37,7 @@ export function loadCertificates(text: string, file: string): LoadedCertificates
   const { source, root } = parsed
   const place = { name: 'the file', keyOffset: 0, offset: startOf(root), node: root }
   const fields = Fields.of(source, place, ['$schema', 'certificates'])
-  const found = fields?.required('certificates', list(certificate, { min: 1, max: 500 }), 'List what was certified.')
+  const found = fields?.required('certificates', list(certificate, { max: 500 }), 'List what was certified.')
   reportTwins(source, found ?? [])
   if (source.problems.length > 0 || found === undefined) return { kind: 'problems', problems: source.problems }
   const tree = certificateTree(found.map(({ certificate }) => certificate))

@@ -9,11 +9,13 @@ import { policyOf } from './scope.ts'
 import { policyText, ruleText } from './written.ts'
 
 let folder: string
+const audited = (): string => policyText({ head: 'policy: shop\nversion: 1\naudit: { share: 0.1 }\n' })
 const path = (name: string): string => join(folder, name)
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sluice-check-'))
-  await writeFile(path('good.yaml'), policyText())
+  await writeFile(path('good.yaml'), audited())
+  await writeFile(path('unaudited.yaml'), policyText())
   await writeFile(
     path('bad.yaml'),
     policyText({ head: 'policy: Shop\nversion: 1\n', rules: ruleText('event.acton == "a"') }),
@@ -21,7 +23,8 @@ beforeAll(async () => {
   await writeFile(path('tables.yaml'), calibrationText())
   await writeFile(path('tables.json'), '{ "tables": [] }')
   await writeFile(path('certificates.json'), certificatesText())
-  await writeFile(path('certificates.yaml'), 'certificates: []\n')
+  await writeFile(path('certificates.yaml'), 'certificates: {}\n')
+  await writeFile(path('none-yet.yaml'), 'certificates: []\n')
   await writeFile(path('shop.test.yaml'), 'cases: []')
 })
 afterAll(() => rm(folder, { recursive: true }))
@@ -36,7 +39,7 @@ test('a fine policy is summed up', async () => {
   const { code, out } = await check(['good.yaml'])
   expect(code).toBe(0)
   expect(out).toBe(`good.yaml: fine
-  policy   shop version 1, digest ${policyOf(policyText()).digest}
+  policy   shop version 1, digest ${policyOf(audited()).digest}
   action   listing.flag: reversible, executed from 0.8, rejected below 0.2
   action   listing.remove: irreversible, executed with a certificate of risk 0.01 at 0.95
   action   refund.issue: compensable, never executed without a person
@@ -45,6 +48,17 @@ test('a fine policy is summed up', async () => {
   limit    burst: 20 proposals in 1m per subject.owner, beyond that review
   limit    per-model: 100 executions in 1h per model.name and action, beyond that reject
   rule     trusted: review, policy.trusted`)
+})
+
+test('what is executed on certificates and never audited is warned of, and is no mistake', async () => {
+  const { code, out } = await check(['unaudited.yaml'])
+  expect(code).toBe(0)
+  expect(out).toContain(
+    'rule     trusted: review, policy.trusted\n  warning  `listing.remove` is executed on certificates',
+  )
+  expect(out).toContain('never audited (`audit` is 0), so nothing would notice when they no longer hold')
+  const json = await check(['unaudited.yaml'], true)
+  expect(JSON.parse(json.out)).toMatchObject([{ warnings: [expect.stringContaining('never audited') as unknown] }])
 })
 
 test('every problem is a line that editors can jump to, with what to do below it', async () => {
@@ -67,13 +81,14 @@ test('calibration files are known by their name or their content', async () => {
 })
 
 test('files of certificates are known by their content and summed up', async () => {
-  const { code, out } = await check(['certificates.json', 'certificates.yaml'])
+  const { code, out } = await check(['certificates.json', 'certificates.yaml', 'none-yet.yaml'])
   expect(code).toBe(1)
   expect(out).toMatch(/^certificates.json: fine\n {2}digest {3}[0-9a-f]{32}$/mu)
   expect(out).toContain(
     `  execute  ${written().id}: listing.remove by m version 3, all traffic, from 0.9123456789012345 at a risk of 0.01 with 0.95, lapses 2027-02-01T00:00:00.000Z`,
   )
-  expect(out).toContain('certificates.yaml:1:15: `certificates` has 0 entries')
+  expect(out).toContain('certificates.yaml:1:15: `certificates` must be a list')
+  expect(out).toMatch(/^none-yet.yaml: fine\n.*\n {2}nothing is certified yet$/mu)
   expect(JSON.parse((await check(['certificates.json'], true)).out)).toMatchObject([
     { kind: 'certificates', certificates: [written().id] },
   ])
@@ -107,6 +122,7 @@ test('as JSON', async () => {
       context: ['seller', 'free'],
       limits: ['burst', 'per-model'],
       rules: ['trusted'],
+      warnings: [],
     },
     {
       kind: 'problems',

@@ -135,6 +135,16 @@ describe('a watched rulebook', () => {
     expect(changes).toHaveLength(1)
   })
 
+  test('starts without a certificate, and takes over the first one', async () => {
+    await writeFile(file('policy.yaml'), versionText(1))
+    await writeFile(file('certificates.json'), '{ "certificates": [] }')
+    const rulebook = await watch({ certificatesFile: file('certificates.json') })
+    const ids = () => rulebook.current().certificates.tree.certificates.map(({ id }) => id)
+    expect(ids()).toEqual([])
+    await writeFile(file('certificates.json'), certificatesText())
+    await soon(() => expect(ids()).toEqual([written().id]))
+  })
+
   test('takes certificates over, and keeps them while their file is bad', async () => {
     await writeFile(file('policy.yaml'), versionText(1))
     await writeFile(file('certificates.json'), certificatesText())
