@@ -304,23 +304,41 @@ monitoring
 
 const STACKS = ['given', 'docker', 'local'] as const satisfies readonly StackKind[]
 
-type Traffic = { readonly events?: number; readonly rate: number; readonly seed: number }
+type Traffic = { readonly events?: number; readonly rate?: number; readonly seed: number }
+
+const EVENTS_PER_SECOND = 20
 
 const traffic = (command: Command): Command =>
   command
     .option('--events <n>', 'stop after so many', whole)
-    .option('--rate <n>', 'events a second', positive, 20)
+    .option('--rate <n>', `events a second; ${EVENTS_PER_SECOND} if not given`, positive)
     .option('--seed <n>', 'the same seed gives the same events', whole, 1)
 
-const paced = ({ events, rate, seed }: Traffic) => ({ events: events ?? null, perSecond: rate, seed })
+const paced = ({ events, rate, seed }: Traffic) => ({
+  events: events ?? null,
+  perSecond: rate ?? EVENTS_PER_SECOND,
+  seed,
+})
+
+const DEMOS = ['marketplace', 'drift'] as const
 
 traffic(program.command('demo').description('run all of it on this machine: stack, processor, producer, executor'))
   .addOption(new Option('--stack <kind>', 'which stack to use').choices(STACKS))
+  .addOption(
+    new Option(
+      '--demo <name>',
+      'marketplace: every kind of decision; drift: a certificate that is found, relied on, and withdrawn when the model errs',
+    )
+      .choices(DEMOS)
+      .default('marketplace'),
+  )
   .action(
-    exitWith(async (options: Traffic & { stack?: StackKind }) => {
+    exitWith(async ({ demo: name, ...options }: Traffic & { stack?: StackKind; demo: (typeof DEMOS)[number] }) => {
       // Only this command needs what starts servers, which an image of the processor does not have.
-      const { demo } = await import('./commands/demo/demo.ts')
-      return await demo({ ...paced(options), stack: options.stack })
+      const { stack, events, rate: perSecond, seed } = options
+      if (name === 'drift')
+        return await (await import('./commands/demo/drift/drift-demo.ts')).driftDemo({ stack, events, perSecond, seed })
+      return await (await import('./commands/demo/demo.ts')).demo({ ...paced(options), stack })
     }),
   )
 
