@@ -1,4 +1,5 @@
 import type { Measured } from './figure.ts'
+import { certificateFigures } from './figure-certificate.ts'
 import { countFigures } from './figure-counts.ts'
 import { decideFigures } from './figure-decide.ts'
 import { drainFigures } from './figure-drain.ts'
@@ -12,6 +13,7 @@ import type { Scene } from './scene.ts'
 /** What can be measured, by the name that `--only` takes; in the order it is done. */
 export const FIGURES: ReadonlyMap<string, (scene: Scene) => Promise<readonly Measured[]>> = new Map([
   ['decide', decideFigures],
+  ['certificate', certificateFigures],
   ['counts', countFigures],
   ['drain', drainFigures],
   ['tracing', tracingFigures],
