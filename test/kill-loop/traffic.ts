@@ -86,7 +86,7 @@ class Source {
   next(): Item {
     const random = this.#random
     const dice = random()
-    if (dice < 0.1) return { event: this.#fresh(), hostile: pick(random, HOSTILE) }
+    if (dice < 0.1) return { event: { ...this.#fresh(), id: farFromOthers(random) }, hostile: pick(random, HOSTILE) }
     const earlier = this.#recent[Math.floor(random() * this.#recent.length)]
     if (dice < 0.15 && earlier !== undefined) return { event: earlier, hostile: null }
     if (dice < 0.17 && earlier !== undefined)
@@ -106,6 +106,13 @@ class Source {
     return { ...made, subject: { ...made.subject, owner: `owner-${Math.floor(random() * OWNERS)}` } }
   }
 }
+
+/**
+ * Bytes are spoiled one here and one there. An id like the others' would now and then become another event's, of another key
+ * and so in another partition, where the log says nothing of which comes first.
+ */
+const farFromOthers = (random: Random): string =>
+  `h-${Array.from({ length: 16 }, () => Math.floor(random() * 36).toString(36)).join('')}`
 
 /** Spoiled bytes keep the key of the event they were, so that what is readable still comes after its predecessors. */
 async function sendOne({ event, hostile }: Item, deployment: Deployment, random: Random): Promise<void> {
