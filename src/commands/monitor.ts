@@ -14,6 +14,7 @@ import { reasonOf } from '../monitor/withdrawals.ts'
 import { digestOf } from '../policy/digest.ts'
 import { errorsToAlarm, provenThreshold } from '../watch/certificate-watch.ts'
 import type { CertificateWatch } from '../watch/certificate-watch.ts'
+import { UNWATCHED } from '../watch/execution.ts'
 import { stateText } from '../watch/state-text.ts'
 import { NOTHING_WATCHED, Watch } from '../watch/watch.ts'
 import { untilInterrupted } from './interrupt.ts'
@@ -60,11 +61,13 @@ export async function monitorStatus(file: string | undefined, options: { readonl
   const certificates = statusesOf(last)
   const { rules, boundary } = last.state
   if (options.json) {
-    const head = { countedUpTo: iso(boundary), writtenAt: iso(last.writtenAt), ...rules, stragglers: last.stragglers }
+    const { stragglers, unwatched } = last
+    const head = { countedUpTo: iso(boundary), writtenAt: iso(last.writtenAt), ...rules, stragglers, unwatched }
     console.log(JSON.stringify({ ...head, certificates }, null, 2))
     return 0
   }
-  for (const line of [...headLines(last), ...certificates.flatMap(statusLines)]) console.log(line)
+  const unwatched = last.unwatched.flatMap((certificate) => ['', `${certificate} ${UNWATCHED}`])
+  for (const line of [...headLines(last), ...certificates.flatMap(statusLines), ...unwatched]) console.log(line)
   return 0
 }
 
@@ -184,7 +187,7 @@ async function replayed(config: Config, { state }: Checkpoint): Promise<Watch> {
   const all = (topic: string) => [{ topic, partition: null, since: null }]
   await lookup.find(all(config.TOPIC_EXECUTE), async (record) => {
     const read = await readExecution(records, record)
-    if (read.kind === 'value' && read.value !== null) watch.execute(read.value)
+    if (read.kind === 'value' && read.value !== null && !('unwatched' in read.value)) watch.execute(read.value)
     return false
   })
   await lookup.find(all(config.TOPIC_OUTCOMES), async (record) => {

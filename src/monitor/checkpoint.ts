@@ -18,6 +18,8 @@ export type Checkpoint = {
   readonly immature: ReadonlyMap<string, number>
   /** Records that came when their time was counted already; a replay would count them. */
   readonly stragglers: number
+  /** Certificates that were executed on and cannot be watched. */
+  readonly unwatched: readonly string[]
   /** The latest last. */
   readonly withdrawals: readonly Withdrawal[]
   readonly writtenAt: number
@@ -34,13 +36,16 @@ export const checkpointText = (it: Checkpoint): string =>
 
 /** The text must be one that `checkpointText` wrote. */
 export function readCheckpoint(text: string): Checkpoint {
-  const it = JSON.parse(text) as Omit<Checkpoint, 'state'> & {
+  const it = JSON.parse(text) as Omit<Checkpoint, 'state' | 'unwatched'> & {
     readonly state: string
     readonly positions: { readonly executions: Iterable<Entry>; readonly reports: Iterable<Entry> }
     readonly immature: Iterable<readonly [string, number]>
+    readonly unwatched?: readonly string[]
   }
   return {
     ...it,
+    // An older release kept none.
+    unwatched: it.unwatched ?? [],
     state: readState(it.state),
     positions: { executions: new Map(it.positions.executions), reports: new Map(it.positions.reports) },
     immature: new Map(it.immature),

@@ -20,6 +20,7 @@ import { timer } from '../timer.ts'
 import type { CountingRules } from '../watch/execution.ts'
 import { NOTHING_WATCHED, Watch } from '../watch/watch.ts'
 import { WatchedTopics } from './watched-topics.ts'
+import { UNWATCHED } from '../watch/execution.ts'
 import { openWithdrawals } from './withdrawals.ts'
 import type { Withdrawals } from './withdrawals.ts'
 
@@ -28,6 +29,7 @@ const TICK_MS = 500
 /** Counting that has not come further for so long stands still, milliseconds. */
 const STALLED_MS = 30_000
 const WITHDRAWALS_SHOWN = 100
+const UNWATCHED_SHOWN = 100
 const NO_POSITIONS: TopicPositions = { executions: new Map(), reports: new Map() }
 
 /**
@@ -96,6 +98,7 @@ class Monitor {
   readonly #parts: Parts
   #watch: Watch | null = null
   #stragglers = 0
+  #unwatched: ReadonlySet<string> = new Set()
   #withdrawn: readonly Withdrawal[] = []
   #progressAt: number | null = null
   #redis: Part = { name: 'redis', state: 'ok', detail: 'not asked yet' }
@@ -130,6 +133,7 @@ class Monitor {
     const watch = new Watch(last?.state ?? NOTHING_WATCHED(countingRules(this.#config)))
     this.#watch = watch
     this.#stragglers = last?.stragglers ?? 0
+    this.#unwatched = new Set(last?.unwatched)
     this.#withdrawn = last?.withdrawals ?? []
     const stop = new AbortController()
     const signal = AbortSignal.any([over, stop.signal])
@@ -177,8 +181,15 @@ class Monitor {
         this.#stragglers += 1
         logger.warn({ position }, 'an audited execution came when its age was counted already, and is left out')
       },
+      onUnwatched: (certificate: string) => this.#passOver(certificate),
       onTrouble: (error: unknown) => this.trouble(error),
     }
+  }
+
+  #passOver(certificate: string): void {
+    if (this.#unwatched.has(certificate)) return
+    this.#unwatched = new Set([...this.#unwatched, certificate].slice(-UNWATCHED_SHOWN))
+    this.#parts.logger.warn({ certificate }, `a certificate is executed on and ${UNWATCHED}`)
   }
 
   /** Everything written before a moment is read before what is of full age at that moment is counted. */
@@ -208,6 +219,7 @@ class Monitor {
       positions: topics.positions,
       immature: watch.immature,
       stragglers: this.#stragglers,
+      unwatched: [...this.#unwatched],
       withdrawals: this.#withdrawn,
       writtenAt: Math.floor(timer.now()),
     }
@@ -233,6 +245,7 @@ class Monitor {
       })),
       alarmLine: ALARM_AT,
       stragglers: this.#stragglers,
+      unwatched: this.#unwatched.size,
       delayMs: this.#progressAt === null ? null : timer.now() - this.#progressAt,
     }
   }

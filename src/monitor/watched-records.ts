@@ -2,7 +2,7 @@ import type { Outcome } from '../avro/record-types.ts'
 import type { Records } from '../avro/records.ts'
 import type { Verdict } from '../decision/verdict.ts'
 import type { Fault } from '../processor/fault.ts'
-import type { AuditedExecution, Report } from '../watch/execution.ts'
+import type { AuditedExecution, Report, UnwatchedExecution } from '../watch/execution.ts'
 
 /** A record of a verdict or outcome topic, as a reader gives it. */
 export type LogRecord = {
@@ -18,17 +18,26 @@ export type ReadRecord<T> =
   | { readonly kind: 'value'; readonly value: T | null }
   | { readonly kind: 'fault'; readonly fault: Fault }
 
-/** The audited execution that a record of the execute topic tells of; null where it was not audited or on no certificate. */
-export async function readExecution(records: Records, record: LogRecord): Promise<ReadRecord<AuditedExecution>> {
+/**
+ * The audited execution that a record of the execute topic tells of, or one that cannot be watched; null where it was not
+ * audited or on no certificate.
+ */
+export async function readExecution(
+  records: Records,
+  record: LogRecord,
+): Promise<ReadRecord<AuditedExecution | UnwatchedExecution>> {
   const read = await records.decode('Verdict', record.topic, record.value)
   return read.kind === 'fault' ? read : { kind: 'value', value: executionOf(read.value, record) }
 }
 
-function executionOf({ actionKey, facts, audit, score, route }: Verdict, place: LogRecord): AuditedExecution | null {
+function executionOf(
+  { actionKey, facts, audit, score, route }: Verdict,
+  place: LogRecord,
+): AuditedExecution | UnwatchedExecution | null {
   const { certificate, raw, certified } = score
-  if (route !== 'execute' || !audit.selected || certificate === null || raw === null || certified === null) return null
-  // Whether errors among all events are too many cannot be seen from executed ones alone.
-  if (certified.budget !== 'per-execution') return null
+  if (route !== 'execute' || certificate === null || raw === null || certified === null) return null
+  if (certified.budget !== 'per-execution') return { unwatched: certificate }
+  if (!audit.selected) return null
   // Nobody can be audited with a chance of nothing, and no weight can be made of what is no number.
   if (!(audit.propensity > 0 && audit.propensity <= 1)) return null
   return {

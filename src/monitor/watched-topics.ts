@@ -18,6 +18,8 @@ export type WatchedTopicsOptions = {
   readonly onUnusable: OnUnusable
   /** An execution that is left out since its age was counted already, and where it lies. */
   readonly onStraggler: (position: string) => void
+  /** Told of every execution on such a certificate. */
+  readonly onUnwatched: (certificate: string) => void
   readonly onTrouble: (error: unknown) => void
   readonly signal: AbortSignal
 }
@@ -69,7 +71,9 @@ export class WatchedTopics {
 
   async #takeExecution(record: LogRecord): Promise<void> {
     const execution = await this.#usable(record, readExecution)
-    if (execution === null || this.#watch.execute(execution)) return
+    if (execution === null) return
+    if ('unwatched' in execution) return this.#options.onUnwatched(execution.unwatched)
+    if (this.#watch.execute(execution)) return
     const before = this.#options.from.executions.get(record.partition)?.next ?? 0
     if (record.offset >= before) this.#options.onStraggler(positionOf(record))
   }

@@ -1,5 +1,6 @@
-import type { Certificates } from '../decision/certificate.ts'
+import type { Certificate, Certificates, CertificateTree } from '../decision/certificate.ts'
 import type { ActionRule, Policy } from '../decision/policy.ts'
+import { UNWATCHED } from '../watch/execution.ts'
 
 /** What a policy may say, and hardly means: a sentence each. */
 export const policyWarnings = ({ actions }: Policy): readonly string[] =>
@@ -20,4 +21,12 @@ export const rulebookWarnings = (policy: Policy, { tree }: Certificates): readon
   ...[...policy.actions.values()]
     .filter(({ action, confidence }) => confidence.certified !== null && !tree.below.has(action))
     .map(({ action }) => `\`${action}\` is executed only on a certificate, and none is in force: it goes to review`),
+  ...[...policy.actions.values()].flatMap((rule) =>
+    perEventOf(rule, tree).map(({ id }) => `\`${rule.action}\`: the certificate ${id} ${UNWATCHED}`),
+  ),
 ]
+
+const perEventOf = ({ action, confidence }: ActionRule, tree: CertificateTree): readonly Certificate[] =>
+  confidence.certified?.budget === 'per-event'
+    ? (tree.below.get(action)?.certificates ?? []).filter(({ budget }) => budget === 'per-event')
+    : []

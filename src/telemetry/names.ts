@@ -88,6 +88,7 @@ export const METRICS = {
   watchImmature: 'watch.immature',
   watchWithdrawals: 'watch.withdrawals',
   watchStragglers: 'watch.stragglers',
+  watchUnwatched: 'watch.unwatched_certificates',
   watchDelay: 'watch.delay',
 } as const
 

@@ -18,6 +18,8 @@ export type WatchReadings = {
   readonly certificates: readonly WatchedCertificate[]
   readonly alarmLine: number
   readonly stragglers: number
+  /** Certificates that were executed on and cannot be watched. */
+  readonly unwatched: number
   readonly delayMs: number | null
 }
 
@@ -30,7 +32,7 @@ export type WatchMetrics = {
   readonly close: () => Promise<void>
 }
 
-const NOTHING: WatchReadings = { certificates: [], alarmLine: 0, stragglers: 0, delayMs: null }
+const NOTHING: WatchReadings = { certificates: [], alarmLine: 0, stragglers: 0, unwatched: 0, delayMs: null }
 
 /** Certificates are few, and forgotten by the watch, so that series stay bounded. */
 export function createWatchMetrics(resource: Resource): WatchMetrics {
@@ -47,6 +49,9 @@ export function createWatchMetrics(resource: Resource): WatchMetrics {
     each(it, ({ evidence }) => evidence),
   )
   gauge(METRICS.watchAlarmLine, 'Evidence at which a certificate is withdrawn', (it) => it.observe(read().alarmLine))
+  gauge(METRICS.watchUnwatched, 'Certificates that were executed on and cannot be watched', (it) =>
+    it.observe(read().unwatched),
+  )
   gauge(METRICS.watchImmature, 'Audited executions that are not of full age', (it) =>
     each(it, ({ immature }) => immature),
   )

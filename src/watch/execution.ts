@@ -16,6 +16,17 @@ export type AuditedExecution = {
   readonly assurance: number
 }
 
+/**
+ * An execution on a certificate that cannot be watched: errors among all events are promised there, and whether those are too
+ * many does not show among the executed ones.
+ */
+export type UnwatchedExecution = { readonly unwatched: string }
+
+/** Said of its certificate. */
+export const UNWATCHED =
+  'is not watched, since it bounds errors among all events and only executed ones are audited: ' +
+  'certify with `--budget per-execution` for one that is'
+
 /** What somebody said of an action: a label, or that nothing was done. `at` is the record's own time. */
 export type Report = {
   readonly place: Place

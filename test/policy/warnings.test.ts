@@ -29,3 +29,15 @@ test('an action without a certificate that it needs is named', () => {
   expect(rulebookWarnings(audited, inForce(removal))).toEqual([])
   expect(rulebookWarnings(audited, inForce({ ...removal, action: 'refund.issue' }))).toEqual([NONE])
 })
+
+test('a certificate that is relied on and not watched is named', () => {
+  const perEvent = { ...removal, budget: 'per-event' } as const
+  expect(rulebookWarnings(audited, inForce(perEvent))).toEqual([])
+  const text = policyText({ head: head(0.1) })
+  const relying = policyOf(text.replace('assurance: 0.95', 'assurance: 0.95, budget: per-event'))
+  expect(relying.actions.get('listing.remove')?.confidence.certified?.budget).toBe('per-event')
+  expect(rulebookWarnings(relying, inForce(removal))).toEqual([])
+  expect(rulebookWarnings(relying, inForce(removal, perEvent))).toEqual([
+    expect.stringContaining(`\`listing.remove\`: the certificate ${perEvent.id} is not watched`),
+  ])
+})

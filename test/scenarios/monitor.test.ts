@@ -5,6 +5,7 @@ import type { Certificate } from '../../src/commands/certificate-file.ts'
 import type { Verdict } from '../../src/decision/verdict.ts'
 import { reportOutcomes } from '../../src/sdk/index.ts'
 import type { OutcomeReporter } from '../../src/sdk/index.ts'
+import { Producer } from '../../src/kafka/producer.ts'
 import { inShort } from './support/answers.ts'
 import { endInOrder, endProcesses, runCli } from './support/cli.ts'
 import { deploy, event, policyText } from './support/deployment.ts'
@@ -132,6 +133,34 @@ test('the monitor counts what is of full age, and an unlabelled execution as wro
   expect(after.errors).toBe(before.errors)
   expect(after.withdrawn).toBeNull()
   expect(await monitor.metric('watch_outcomes_total', { result: 'right' })).toBeGreaterThanOrEqual(100)
+})
+
+test('a certificate that cannot be watched is said to be none that is, and counts nothing', async () => {
+  const [verdict] = await decide([0.99], () => true)
+  const { score } = verdict!
+  const unwatched = 'e'.repeat(32)
+  const certified = { ...score.certified!, budget: 'per-event' as const }
+  const perEvent = { ...verdict!, score: { ...score, certificate: unwatched, certified } }
+  const value = await it.records.encode('Verdict', it.topics.execute, perEvent)
+  const producer = new Producer(it.connection)
+  await producer.send([
+    { topic: it.topics.execute, partition: 0, key: null, value, timestamp: Date.now(), headers: [] },
+  ])
+  await producer.close()
+  await until('it is told of', async () => (await monitor.metric('watch_unwatched_certificates')) === 1)
+  expect(monitor.log().filter((line) => line['certificate'] === unwatched)).toMatchObject([
+    { level: 'warn', message: expect.stringContaining('is executed on and is not watched') as string },
+  ])
+  const { stdout } = await until('its status says so', async () => {
+    const said = await runCli(['monitor', 'status'], env())
+    return said.stdout.includes(unwatched) && said
+  })
+  expect(stdout).toContain(`${unwatched} is not watched, since it bounds errors among all events`)
+  const told = JSON.parse((await runCli(['monitor', 'status', '--json'], env())).stdout) as Record<string, unknown>
+  expect(told['unwatched']).toEqual([unwatched])
+  expect((told['certificates'] as readonly { certificate: string }[]).map((it) => it.certificate)).toEqual([
+    certificate.id,
+  ])
 })
 
 test('a model that errs is withdrawn within seconds of full age, and says why', async () => {
