@@ -11,6 +11,7 @@ const mark = (offset: number, more: Partial<Mark> = {}): Mark => ({
   state: 'ok',
   now: offset,
   first: null,
+  firstDigest: null,
   proposed: ['p1'],
   executed: [],
   granted: [],
@@ -21,6 +22,7 @@ const repeatOf = (offset: number): Partial<Mark> => ({
   actionKey: `key-${offset}`,
   digest: `digest-${offset}`,
   first: `t:0:${offset}`,
+  firstDigest: `digest-${offset}`,
 })
 const stored = (counts: Record<string, number>) => new Map(Object.entries(counts))
 
@@ -53,6 +55,19 @@ describe('the recount', () => {
     expect(recount([granted, away], stored({ e1: 2 }), 't')).toMatchObject({ drift: 0, explained: 1 })
     expect(recount([granted, away], stored({ e1: 3 }), 't')).toMatchObject({ drift: 2 })
     expect(recount([granted, away], stored({}), 't')).toMatchObject({ drift: 1 })
+  })
+
+  test('what was set aside unread may be counted, and repeated until it is forgotten', () => {
+    const unread = new Set(['t:0:0'])
+    const again = mark(3, { actionKey: 'key-0', digest: 'digest-0' })
+    const after = mark(4, { ...repeatOf(0), first: 't:0:3' })
+    const marks = [mark(1, repeatOf(0)), mark(2, repeatOf(0))]
+    expect(recount(marks, stored({}), 't', unread)).toMatchObject({ drift: 0, explained: 0, wrongFirst: [] })
+    expect(recount(marks, stored({ p1: 1 }), 't', unread)).toMatchObject({ drift: 0, explained: 1, wrongFirst: [] })
+    expect(recount(marks, stored({ p1: 2 }), 't', unread)).toMatchObject({ drift: 2 })
+    const forgotten = [...marks, again, after]
+    expect(recount(forgotten, stored({ p1: 1 }), 't', unread)).toMatchObject({ drift: 0, explained: 0, wrongFirst: [] })
+    expect(recount(marks, stored({}), 't').wrongFirst).toEqual(['t:0:1: t:0:0', 't:0:2: t:0:0'])
   })
 
   test('a repeat must name the first event of its key', () => {

@@ -16,6 +16,7 @@ export type Mark = {
   readonly now: number
   /** The decision id of the first event that the facts name. */
   readonly first: string | null
+  readonly firstDigest: string | null
   /** Keys of the counters in Redis that this event concerns, when it is proposed and when it is executed. */
   readonly proposed: readonly string[]
   readonly executed: readonly string[]
@@ -39,6 +40,7 @@ export function markOf(verdict: Verdict, policy: Policy): Mark {
     state: facts.state,
     now: facts.now,
     first: facts.first?.decisionId ?? null,
+    firstDigest: facts.first?.digest ?? null,
     proposed: keysOf('proposals'),
     executed: keysOf('executions'),
     granted: facts.counters.filter(({ granted }) => granted === true).map(keyOf),
@@ -68,21 +70,22 @@ export type Recount = {
  * Counts anew from the events alone, in the order of the log and without a look at what the facts counted: a proposal
  * unless it repeats the first event of its action key, an execution where its verdict says it was granted. Events decided
  * while Redis was away count too, since it is told of them when it is back. `marks` by partition and offset.
- * `unread`: so many events may be counted that have no verdict.
+ * `unread`: places of events that have no verdict and may be counted, since processes died of them after they were
+ * observed. What comes after one may repeat it, until a rebuild forgets it.
  */
 export function recount(
   marks: readonly Mark[],
   stored: ReadonlyMap<string, number>,
   topic: string,
-  unread = 0,
+  unread: ReadonlySet<string> = new Set(),
 ): Recount {
   const expected = new Map<string, number>()
   const allowed = new Map<string, number>()
-  const firsts = new Map<string, { readonly position: string; readonly digest: string }>()
+  const firsts = new Map<string, First>()
   const wrongFirst: string[] = []
   for (const mark of marks) {
     const position = `${topic}:${mark.partition}:${mark.offset}`
-    const first = firsts.get(mark.actionKey)
+    const first = unreadFirst(mark, unread) ?? firsts.get(mark.actionKey)
     if (first === undefined) firsts.set(mark.actionKey, { position, digest: mark.digest })
     if (mark.state === 'ok' && mark.first !== (first?.position ?? null)) wrongFirst.push(`${position}: ${mark.first}`)
     const isRepeat = first?.digest === mark.digest
@@ -91,8 +94,15 @@ export function recount(
     if (mark.state !== 'ok') for (const key of mark.executed) add(allowed, key)
     if (mark.state === 'lost') for (const key of mark.proposed) add(allowed, key)
   }
-  return { ...compare(expected, stored, allowed, unread), wrongFirst }
+  return { ...compare(expected, stored, allowed, unread.size), wrongFirst }
 }
+
+type First = { readonly position: string; readonly digest: string }
+
+const unreadFirst = ({ state, first, firstDigest }: Mark, unread: ReadonlySet<string>): First | null =>
+  state === 'ok' && first !== null && firstDigest !== null && unread.has(first)
+    ? { position: first, digest: firstDigest }
+    : null
 
 function compare(
   expected: ReadonlyMap<string, number>,

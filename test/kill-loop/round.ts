@@ -10,7 +10,7 @@ import { killBroker, killRedis, loseLastWrites } from './server-deeds.ts'
 import { untilInSync } from './servers.ts'
 import type { Tally } from './tally.ts'
 import type { KillTraffic } from './traffic.ts'
-import { UNREAD, verify } from './verify.ts'
+import { verify } from './verify.ts'
 import type { Seen } from './verify.ts'
 import type { Gap } from './watch.ts'
 import { killAnyTime, rollingRestart, serves, torment } from './worker-deeds.ts'
@@ -92,13 +92,13 @@ async function countersNow({ inputEnds, deployment, servers, tally }: Scene): Pr
 
 function compared(
   { ends, stored }: CountersNow,
-  { marks, outputs }: Seen,
+  { marks, unread }: Seen,
   { deployment }: Scene,
   when: string,
 ): Recount | NotCompared {
   if (stored === null) return { notCompared: `${when}: state was lost and not rebuilt in ${REBUILT_MS / 1000} s` }
   const decided = marks.filter(({ partition, offset }) => offset < (ends.get(partition) ?? 0))
-  return recount(decided, stored, deployment.topics.input, outputs.get(UNREAD) ?? 0)
+  return recount(decided, stored, deployment.topics.input, unread)
 }
 
 async function tormentAll(scene: Scene, { kills, over }: RoundSettings): Promise<void> {

@@ -27,12 +27,14 @@ export type Seen = {
   readonly executeKeys: ReadonlySet<string>
   /** Verdicts by the state that they were decided with. */
   readonly states: ReadonlyMap<Verdict['facts']['state'], number>
+  /** Places of what was set aside unread. */
+  readonly unread: ReadonlySet<string>
   /** By partition and offset. */
   readonly marks: readonly Mark[]
 }
 
 /** Dead letters for no fault of their own: processes were killed three times in a row with them in hand. */
-export const UNREAD = 'set aside unread after three kills'
+const UNREAD = 'set aside unread after three kills'
 
 type Input = { readonly key: Buffer | null; readonly value: Buffer | null; answers: number }
 
@@ -49,6 +51,7 @@ class Verifier {
   readonly #policy: Policy
   readonly #inputs = new Map<string, Input>()
   readonly #outputs = new Map<string, number>()
+  readonly #unread = new Set<string>()
   readonly #doubled: string[] = []
   readonly #changed: string[] = []
   readonly #executions = new Map<string, number>()
@@ -78,6 +81,7 @@ class Verifier {
       executedTwice: [...this.#executions].filter(([, times]) => times > 1).map(([key]) => key),
       executeKeys: this.#executeKeys,
       states: this.#states,
+      unread: this.#unread,
       marks: this.#marks,
     }
   }
@@ -92,6 +96,7 @@ class Verifier {
       .join(':')
     const isUnread = headerOf(headers, 'sluice.error.code') === 'record.poison'
     add(this.#outputs, isUnread ? UNREAD : 'dead letters')
+    if (isUnread) this.#unread.add(position)
     const input = this.#answer(position)
     if (input !== null && !(sameBytes(key, input.key) && sameBytes(value, input.value)))
       this.#changed.push(`${position}: the dead letter holds other bytes`)
