@@ -1,32 +1,56 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { resume, runSeeds, save } from './campaign.ts'
-import type { Progress } from './campaign.ts'
+import { resume, runSeeds, writeWhole } from './campaign.ts'
+import type { FailedSeed, Progress } from './campaign.ts'
 import { MUTANT_NAMES } from './mutant-names.ts'
 import { DEFAULT_STEPS } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { Pool } from './pool.ts'
 import { report } from './report.ts'
-import type { Failed } from './worker.ts'
 
-/**
- * `npm run simulate -- --seeds N [--seed S] [--steps K] [--mutants] [--json] [--workers W] [--progress FILE]`: the
- * product's processor over servers in memory, under faults and with a simulated clock; each seed is another history.
- * A seed that fails is made smaller, told, and kept in regressions.json, which every run begins with. Exit code 1 when
- * one fails, when a planted bug (`--mutants`) is not found, or when it was interrupted. `--progress`: a run that was
- * stopped goes on from there.
- */
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '1000' },
-    seed: { type: 'string', default: '1' },
-    steps: { type: 'string', default: String(DEFAULT_STEPS) },
-    mutants: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-    workers: { type: 'string', default: '2' },
-    progress: { type: 'string' },
-  },
-})
+const HELP = `npm run simulate -- --seeds N [--seed S] [--mutants] [--json]
+
+The product's processor over servers in memory, under faults and with a simulated clock; each seed is another history.
+A seed that fails is made smaller, told, and kept in regressions.json, which every run begins with. Exit code 1 when one
+fails, when a planted bug is not found, or when it was interrupted.
+
+  --seeds N        how many                                                         (1000)
+  --seed S         the first of them                                                (1)
+  --steps K        for how long each goes wrong before it is healed                 (1000)
+  --workers W      processes that simulate                                          (2)
+  --progress FILE  a run that was stopped goes on from there
+  --out FILE       write the summary as JSON
+  --json           print it instead of words
+  --mutants        look instead how soon each planted bug is found
+`
+
+const OPTIONS = {
+  seeds: { type: 'string', default: '1000' },
+  seed: { type: 'string', default: '1' },
+  steps: { type: 'string', default: String(DEFAULT_STEPS) },
+  mutants: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+  workers: { type: 'string', default: '2' },
+  progress: { type: 'string' },
+  out: { type: 'string' },
+  help: { type: 'boolean', default: false },
+} as const
+
+const values = given()
+
+function given() {
+  try {
+    return parseArgs({ options: OPTIONS }).values
+  } catch (error) {
+    return refuse(`${(error as Error).message}\n\n${HELP}`)
+  }
+}
+
+function refuse(why: string): never {
+  console.error(why)
+  process.exit(2)
+}
 
 const REGRESSIONS = new URL('./regressions.json', import.meta.url)
 /** A planted bug must be found within so many seeds. */
@@ -42,6 +66,10 @@ const say = (line: string): void => {
 }
 
 async function main(): Promise<number> {
+  if (values.help) {
+    console.log(HELP)
+    return 0
+  }
   const steps = wholeNumber('steps', values.steps)
   await using pool = new Pool(wholeNumber('workers', values.workers))
   return values.mutants ? await findMutants(pool, steps) : await simulate(pool, steps)
@@ -49,18 +77,14 @@ async function main(): Promise<number> {
 
 function wholeNumber(name: string, text: string): number {
   const number = Number(text)
-  if (!(Number.isInteger(number) && number > 0)) {
-    console.error(`--${name} ${text}: a whole number above 0 is needed`)
-    process.exit(2)
-  }
-  return number
+  return Number.isInteger(number) && number > 0 ? number : refuse(`--${name} ${text}: a whole number above 0 is needed`)
 }
 
 async function simulate(pool: Pool, steps: number): Promise<number> {
   const seeds = wholeNumber('seeds', values.seeds)
   const first = wholeNumber('seed', values.seed)
   const file = values.progress ?? null
-  const progress = resume(file, first, steps)
+  const progress = resumed(file, first, steps)
   const stop = new AbortController()
   process.once('SIGTERM', () => stop.abort())
   process.once('SIGINT', () => stop.abort())
@@ -68,35 +92,42 @@ async function simulate(pool: Pool, steps: number): Promise<number> {
   const began = performance.now()
   const seedsBefore = progress.tally.seeds
   let toldAt = began
-  const onChunk = (it: Progress): void => {
-    if (file !== null) save(file, it)
+  const onPart = (): void => {
     if (performance.now() - toldAt < 5_000) return
     toldAt = performance.now()
-    const rate = ((it.tally.seeds - seedsBefore) * 1000) / (toldAt - began)
-    say(`${it.tally.seeds}/${seeds} seeds, ${rate.toFixed(1)} a second, ${it.failed.length} failed`)
+    const rate = ((progress.tally.seeds - seedsBefore) * 1000) / (toldAt - began)
+    const failed = progress.failed.map(({ plan, failure }) => ` (seed ${plan.seed}: ${failure.invariant})`)
+    say(
+      `${progress.tally.seeds}/${seeds} seeds, ${rate.toFixed(1)} a second, ${failed.length} failed` +
+        failed.slice(0, TOLD_MAX).join(''),
+    )
   }
-  await runSeeds(pool, seeds, progress, onChunk, stop.signal)
-  const seconds = (performance.now() - began) / 1000
-  const rate = (progress.tally.seeds - seedsBefore) / seconds
+  await runSeeds(pool, seeds, progress, file, onPart, stop.signal)
   await tellFailures(pool, [...failedBefore, ...progress.failed])
-  const failures = progress.failed.map(({ plan, result }) => ({
-    seed: plan.seed,
-    invariant: result.failure?.invariant,
-  }))
+  const { tally, failed } = progress
   const summary = {
     first,
-    ...progress.tally,
-    steps: { perSeed: steps, all: progress.tally.steps },
-    failed: failures.length + failedBefore.length,
-    failures: failures.slice(0, 100),
-    seconds: Math.round(seconds),
-    seedsPerSecond: Number(rate.toFixed(1)),
+    ...tally,
+    steps: { perSeed: steps, all: tally.steps },
+    failed: failed.length + failedBefore.length,
+    failures: failed.slice(0, 100).map(({ plan, failure }) => ({ seed: plan.seed, invariant: failure.invariant })),
+    seconds: Math.round(progress.seconds),
+    cpuSeconds: Math.round(progress.cpuSeconds),
   }
   if (values.json) console.log(JSON.stringify(summary, null, 2))
-  else say(summaryLine(progress, failedBefore.length, seconds, rate))
-  const isCut = progress.tally.seeds < seeds
-  if (isCut) console.error(cutShort(progress.tally.seeds, seeds, file))
+  else say(summaryLine(progress, failedBefore.length))
+  if (values.out !== undefined) writeWhole(values.out, summary)
+  const isCut = tally.seeds < seeds
+  if (isCut) console.error(cutShort(tally.seeds, seeds, file))
   return summary.failed === 0 && !isCut ? 0 : 1
+}
+
+function resumed(file: string | null, first: number, steps: number): Progress {
+  try {
+    return resume(file, first, steps)
+  } catch (error) {
+    return refuse(`--progress: ${(error as Error).message}`)
+  }
 }
 
 function cutShort(done: number, seeds: number, file: string | null): string {
@@ -104,10 +135,11 @@ function cutShort(done: number, seeds: number, file: string | null): string {
   return `interrupted after ${done} of ${seeds} seeds, which proves nothing of the others; ${next}`
 }
 
-function summaryLine({ tally, failed }: Progress, failedBefore: number, seconds: number, rate: number): string {
+function summaryLine({ tally, failed, seconds, cpuSeconds }: Progress, failedBefore: number): string {
   const { seeds, hash, simulatedMs, verdicts, deadLetters, degraded, discards, processes, recoveryMsMax } = tally
   return [
-    `${seeds} seeds: ${failed.length + failedBefore} failed; ${Math.round(seconds)} s, ${rate.toFixed(1)} seeds a second`,
+    `${seeds} seeds: ${failed.length + failedBefore} failed; ${Math.round(seconds)} s, ` +
+      `${Math.round((cpuSeconds * 1000) / Math.max(1, seeds))} ms of CPU a seed`,
     `${(simulatedMs / 3_600_000).toFixed(1)} simulated hours, ${processes} processes, ${verdicts} verdicts ` +
       `(${degraded} without state), ${deadLetters} dead letters, ${discards} transactions discarded`,
     `longest recovery ${(recoveryMsMax / 1000).toFixed(1)} simulated seconds; hash of all traces ${hash}`,
@@ -116,12 +148,14 @@ function summaryLine({ tally, failed }: Progress, failedBefore: number, seconds:
 
 const regressions = (): readonly Regression[] => JSON.parse(readFileSync(REGRESSIONS, 'utf8')) as readonly Regression[]
 
-async function runRegressions(pool: Pool): Promise<readonly Failed[]> {
+async function runRegressions(pool: Pool): Promise<readonly FailedSeed[]> {
   const all = regressions()
   const results = await Promise.all(
     all.map(({ plan }) => pool.run({ kind: 'plan', plan: revived(plan), mutant: null, shrinks: false })),
   )
-  const failed = results.flatMap(({ shrunk: { plan, result } }) => (result.failure === null ? [] : [{ plan, result }]))
+  const failed = results.flatMap(({ shrunk: { plan, result } }) =>
+    result.failure === null ? [] : [{ plan, failure: result.failure }],
+  )
   say(`${all.length} histories that failed once: ${failed.length} fail`)
   return failed
 }
@@ -129,7 +163,7 @@ async function runRegressions(pool: Pool): Promise<readonly Failed[]> {
 /** JSON has no Infinity. */
 const revived = (plan: Plan): Plan => ({ ...plan, deedsMax: plan.deedsMax ?? Infinity })
 
-async function tellFailures(pool: Pool, failed: readonly Failed[]): Promise<void> {
+async function tellFailures(pool: Pool, failed: readonly FailedSeed[]): Promise<void> {
   const kept = [...regressions()]
   for (const { plan } of failed.slice(0, TOLD_MAX)) {
     const { shrunk } = await pool.run({ kind: 'plan', plan, mutant: null, shrinks: true })
@@ -139,7 +173,7 @@ async function tellFailures(pool: Pool, failed: readonly Failed[]): Promise<void
       kept.push({ plan: shrunk.plan, broke })
   }
   if (process.env['CI'] === undefined && kept.length > regressions().length)
-    writeFileSync(REGRESSIONS, `${JSON.stringify(kept, null, 2)}\n`)
+    writeWhole(fileURLToPath(REGRESSIONS), kept)
 }
 
 async function findMutants(pool: Pool, steps: number): Promise<number> {
@@ -156,6 +190,7 @@ async function findMutants(pool: Pool, steps: number): Promise<number> {
     }),
   )
   const found = results.filter((it) => it.found).length
+  if (values.out !== undefined) writeWhole(values.out, results)
   console.log(values.json ? JSON.stringify(results, null, 2) : `${found}/${results.length}`)
   return found === results.length ? 0 : 1
 }

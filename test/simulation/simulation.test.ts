@@ -1,7 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { until } from '../scenarios/support/until.ts'
 import { DEFAULT_STEPS, planOf } from './plan.ts'
 import type { Plan } from './plan.ts'
@@ -11,8 +14,23 @@ import { report } from './report.ts'
 /** The slice of the simulation that every `npm test` runs; `npm run simulate` runs as many seeds as are asked for. */
 
 let pool: Pool
-beforeAll(() => void (pool = new Pool(2)))
+let directory = ''
+beforeAll(() => {
+  pool = new Pool(2)
+})
 afterAll(() => pool[Symbol.asyncDispose]())
+beforeEach(async () => void (directory = await mkdtemp(join(tmpdir(), 'sluice-simulation-'))))
+afterEach(() => rm(directory, { recursive: true }))
+
+const MAIN = new URL('main.ts', import.meta.url).pathname
+
+async function simulate(...args: string[]): Promise<{ readonly code: number | null; readonly stderr: string }> {
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
+  let stderr = ''
+  child.stderr.on('data', (text: Buffer) => (stderr += text.toString()))
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, stderr }
+}
 
 const runPlan = async (plan: Plan) =>
   (await pool.run({ kind: 'plan', plan, mutant: null, shrinks: false })).shrunk.result
@@ -50,8 +68,7 @@ describe('a simulated world', () => {
   }, 120_000)
 
   test('says that it was interrupted, and does not pass for a run that was done', async () => {
-    const main = new URL('main.ts', import.meta.url).pathname
-    const child = spawn(process.execPath, [main, '--seeds', '100000', '--steps', '50'], {
+    const child = spawn(process.execPath, [MAIN, '--seeds', '100000', '--steps', '50'], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     let [stdout, stderr] = ['', '']
@@ -63,6 +80,36 @@ describe('a simulated world', () => {
     expect(code).toBe(1)
     expect(stderr).toMatch(/^interrupted after \d+ of 100000 seeds/)
   }, 120_000)
+
+  test('goes on where it was stopped, and comes to what one run comes to', async () => {
+    const file = join(directory, 'progress.json')
+    const out = (name: string): string => join(directory, name)
+    const run = (...args: string[]) => simulate('--steps', '50', ...args)
+    // 60 seeds leave a part of 50 begun.
+    await run('--seeds', '60', '--progress', file)
+    await run('--seeds', '130', '--progress', file, '--out', out('two'))
+    await run('--seeds', '130', '--out', out('one'))
+    const [two, one] = ['two', 'one'].map(
+      (name) => JSON.parse(readFileSync(out(name), 'utf8')) as Record<string, unknown>,
+    )
+    const figures = { seconds: expect.any(Number), cpuSeconds: expect.any(Number) }
+    expect(two).toEqual({ ...one, ...figures })
+    expect(two).toMatchObject({ seeds: 130, failed: 0 })
+  }, 120_000)
+
+  test.each([
+    [['--sedes', '1'], /^Unknown option '--sedes'/],
+    [['--seeds', 'many'], /^--seeds many: a whole number above 0 is needed/],
+  ])('says what is wrong with %j', async (args, what) => {
+    expect(await simulate(...args)).toMatchObject({ code: 2, stderr: expect.stringMatching(what) })
+  })
+
+  test('does not go on with the progress of another run', async () => {
+    const file = join(directory, 'progress.json')
+    await simulate('--seeds', '1', '--steps', '50', '--progress', file)
+    const { code, stderr } = await simulate('--seeds', '1', '--seed', '7', '--steps', '50', '--progress', file)
+    expect([code, stderr]).toEqual([2, expect.stringContaining('is of a run from seed 1 with 50 steps a seed')])
+  })
 
   test('tells a planted bug by its seed, step and invariant, with the end of a smaller history', async () => {
     const name = 'drop a dead letter’s reason'

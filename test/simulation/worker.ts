@@ -25,7 +25,7 @@ export type Order =
 export type Failed = { readonly plan: Plan; readonly result: SeedResult }
 
 export type Done =
-  | { readonly kind: 'seeds'; readonly from: number; readonly tally: Tally; readonly failed: readonly Failed[] }
+  | { readonly kind: 'seeds'; readonly tally: Tally; readonly failed: readonly Failed[]; readonly cpuMs: number }
   | { readonly kind: 'mutant'; readonly name: string; readonly seeds: number; readonly failed: Failed | null }
   | { readonly kind: 'plan'; readonly shrunk: Shrunk }
 
@@ -38,13 +38,15 @@ const mutantOf = (name: string | null): Mutant => MUTANTS.find((it) => it.name =
 async function runSeeds(from: number, count: number, steps: number): Promise<Done> {
   const tally = emptyTally()
   const failed: Failed[] = []
+  const began = process.cpuUsage()
   for (let seed = from; seed < from + count; seed++) {
     const plan = planOf(seed, steps)
     const result = await runSeed(plan)
     addResult(tally, result)
     if (result.failure !== null) failed.push({ plan, result })
   }
-  return { kind: 'seeds', from, tally, failed }
+  const { user, system } = process.cpuUsage(began)
+  return { kind: 'seeds', tally, failed, cpuMs: (user + system) / 1000 }
 }
 
 async function runMutant(name: string, seedsMax: number, steps: number): Promise<Done> {
