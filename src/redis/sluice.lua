@@ -11,14 +11,15 @@
 --   {d}:state            hash    epoch (random; a new one begins when state was lost), lostAt (ms; while it is there,
 --                                counters lack what was counted before the epoch), owner (group and topic), server
 --                                (Redis' run id when it was last met), unproven (while it is there, some partition's
---                                owner has not met this server, which may lack what another one had answered)
+--                                owner has not met this server, which may lack what it or another had answered)
 --   {d}:p:<partition>    hash    token, watermark (next offset to observe), committed, epoch, since (what lies below it
 --                                was not observed in this epoch), reserved (after the last offset that asked for places),
 --                                decided (the furthest that was ever committed, whatever was set back since), server
 --                                (the one that its owner has met)
 --   {d}:f:<partition>    hash    what was recorded of offsets not yet committed, one JSON array a line, lines ending
 --                                in a comma but for the last: o<offset>-<next> = observations of the offsets from the
---                                first to before the second, g<offset>-<next> = grants
+--                                first to before the second, g<offset>-<next> = grants; and u<from>-<next> = '' where
+--                                some offset of that range asked for nothing, since it could not be decoded then
 --   {d}:e:<action key>   string  <partition>:<offset>:<digest> of the first event; expires after duplicatesMs
 --   {d}:c:<epoch>:<kind><key>
 --                        string  MessagePack [bucket width, bucket, count, bucket, count, ...]; expires with its window
@@ -39,7 +40,8 @@
 -- A replica that takes over and a server that starts again may lack the last writes, and each owner can tell only for its
 -- own partitions. So where the run id is another one than before, state is unproven until the owner of every partition
 -- of the topic has met the new server, which is what `remind` is for: until then counters and action keys may lack what
--- somebody has acted on, and events are observed as if state were lost.
+-- somebody has acted on, and events are observed as if state were lost. So is a new deployment: state that was wiped
+-- before anything was committed looks like none, while a process that holds another partition may have executed already.
 --
 -- INVARIANT: in every function all reads and checks come before the first write, so a refused call changes nothing but,
 -- where it shows that state was lost, the epoch.
@@ -173,6 +175,29 @@ local function load_recorded(prefix, partition, kind, events)
     end
   end
   return recorded
+end
+
+-- The runs in which some offset asked for nothing when it was observed, as far as they reach beyond `first`.
+local function load_unasked(prefix, partition, first)
+  local runs = {}
+  for _, field in ipairs(call('HKEYS', prefix .. 'f:' .. partition)) do
+    local from, next = match(field, '^u(%d+)%-(%d+)$')
+    if from and tonumber(next) > first then
+      runs[#runs + 1] = { from = tonumber(from), next = tonumber(next) }
+    end
+  end
+  return runs
+end
+
+-- Where a run ends of which a call had this offset, which asked for nothing then: it can be decoded now, and is observed
+-- as if it were new.
+local function end_of_unasked(range, offset)
+  for _, run in ipairs(range.unasked or {}) do
+    if run.from <= offset and offset < run.next then
+      return run.next
+    end
+  end
+  return nil
 end
 
 -- Records lines under the first offset that is in them, which was in none before, so nothing is written over.
@@ -321,7 +346,7 @@ end
 --          not know, has not observed so far, or knows from another epoch. A partition without either is new. State
 --          without an owner is lost as a whole: an older release counted it elsewhere, or it was handed over.
 --          Watermarks are raised to `needed` and never lowered, but where a new epoch begins: what was observed before it
---          and is read again is observed anew. On a server that is not proven yet, `remind` must follow as soon as the
+--          and is read again is observed anew. Where state is not proven yet, `remind` must follow as soon as the
 --          group has confirmed the caller, since only its rightful owner can vouch for a partition. Tokens are times in microseconds, or one more than the last, so they grow
 --          even across a loss of state and two owners never hold the same.
 -- KEYS     1 {d}:state
@@ -355,6 +380,8 @@ local function acquire(keys, args)
     lost = lost or acquisition_shows_loss(own, epoch, epoch and lost_at, is_met, committed, needed, reserved)
     owns[#owns + 1] = own
   end
+  -- Nothing known is missing, which is a new deployment, or one that lost everything before its first commit.
+  unproven = unproven or not epoch and not lost_at and not lost
   if lost or not epoch then
     epoch = args[1]
   end
@@ -372,7 +399,8 @@ local function acquire(keys, args)
     if own.epoch == epoch then
       local watermark = max(own.watermark, tonumber(needed))
       call('HSET', key, 'token', token, 'watermark', format('%.0f', watermark), 'committed', args[i + 2])
-      trim(prefix, args[i], start)
+      -- What the caller is still to tell of is not forgotten before.
+      trim(prefix, args[i], min(start, tonumber(needed)))
     else
       call('HSET', key, 'token', token, 'watermark', needed, 'committed', args[i + 2], 'epoch', epoch, 'since', needed,
         'reserved', args[i + 4])
@@ -464,7 +492,8 @@ local function misses(range)
   local events, at = range.events, 1
   while at <= #events do
     local offset = tonumber(events[at])
-    if not range.recorded[events[at]] and offset < range.watermark and offset >= range.committed then
+    local is_missing = not range.recorded[events[at]] and offset < range.watermark and offset >= range.committed
+    if is_missing and not end_of_unasked(range, offset) then
       return true
     end
     at = at + 4 + events[at + 3]
@@ -479,9 +508,10 @@ local function shows_loss(prefix, ranges)
   for _, range in ipairs(ranges) do
     if range.from > range.watermark then
       lost = lost or range.partition
-    elseif range.from < range.watermark and not range.is_quiet then
+    elseif range.from < range.watermark then
       range.recorded = load_recorded(prefix, range.partition, 'o', range.events)
-      lost = lost or misses(range) and range.partition
+      range.unasked = load_unasked(prefix, range.partition, range.from)
+      lost = lost or not range.is_quiet and misses(range) and range.partition
     end
   end
   return lost
@@ -578,15 +608,24 @@ local function view_of(range, scope)
   }
 end
 
+-- Records that not every offset from `first` on asked for something, unless it is all committed.
+local function note_unasked(range, first, asked, scope)
+  if asked < range.next - first and range.next > range.committed then
+    record(scope.prefix, range.partition, 'u', text(first), range.next_text, '')
+  end
+end
+
 -- Observes a range that begins at the watermark or beyond it. Returns its observations.
 local function apply_new(range, scope)
   local events, view, out, o, at, total = range.events, view_of(range, scope), {}, 0, 1, #range.events
+  local asked = 0
   while at <= total do
     if o > 0 then
       o = o + 1
       out[o] = ',\n'
     end
     o = observe_event(out, o, events, at, view, scope)
+    asked = asked + 1
     at = at + 4 + events[at + 3]
     at = at + 1 + events[at]
   end
@@ -594,26 +633,38 @@ local function apply_new(range, scope)
   if total > 0 then
     record(scope.prefix, range.partition, 'o', events[1], range.next_text, lines)
   end
+  note_unasked(range, range.from, asked, scope)
   return lines
 end
 
--- Observes what is new in a range of which some was observed before, and what is missing. Returns the observations of
--- all its events, in order.
+-- Observes what is new in a range of which some was observed before, what could not be asked for then, and what is
+-- missing. Returns the observations of all its events, in order. What is observed late is recorded for as long as it is
+-- known that it had asked for nothing, so that it is counted once.
 local function apply_mixed(range, scope)
   local events, view, at = range.events, view_of(range, scope), 1
-  local lines, fresh, first_fresh = {}, {}, nil
+  local lines, fresh, first_fresh, fresh_next = {}, {}, nil, range.next
+  local first_new, asked = max(range.from, range.watermark), 0
   while at <= #events do
     local offset = events[at]
     local number, line = tonumber(offset), range.recorded and range.recorded[offset]
-    local is_observed = number < range.watermark and (range.is_quiet or number < range.committed)
+    local unasked_next = not line and number < range.watermark and end_of_unasked(range, number)
+    local is_settled = number < range.committed
+    if range.is_quiet then
+      is_settled = not unasked_next
+    end
+    local is_observed = number < range.watermark and is_settled
+    if number >= first_new and number < range.next then
+      asked = asked + 1
+    end
     if not line and (is_observed or number >= range.next) then
       line = 'null'
     elseif not line then
       local out = {}
       observe_event(out, 0, events, at, view, scope)
       line = concat(out)
-      if number >= range.committed then
+      if number >= range.committed or unasked_next then
         first_fresh = first_fresh or offset
+        fresh_next = max(fresh_next, unasked_next or 0)
         fresh[#fresh + 1] = line
       end
     end
@@ -622,8 +673,9 @@ local function apply_mixed(range, scope)
     at = at + 1 + events[at]
   end
   if first_fresh then
-    record(scope.prefix, range.partition, 'o', first_fresh, range.next_text, concat(fresh, ',\n'))
+    record(scope.prefix, range.partition, 'o', first_fresh, text(fresh_next), concat(fresh, ',\n'))
   end
+  note_unasked(range, first_new, asked, scope)
   return range.is_quiet and '' or concat(lines, ',\n')
 end
 

@@ -27,6 +27,8 @@ export type RedisStateConfig = {
   readonly backlogEvents: number
 }
 
+/** A process that has nothing to tell for so long asks whether state still knows it, and so learns of a loss. */
+const REMIND_MS = 1_000
 /** Events told to Redis in one catch-up call. */
 const CATCH_UP_EVENTS = 2_000
 
@@ -70,6 +72,8 @@ export class RedisStateStore implements StateStore {
   readonly #known = new Set<number>()
   /** The connection that `#owned` was last told to. */
   #session = -1
+  /** When state last knew this process as the owner of `#owned`, ms. */
+  #confirmedAt = 0
   /** How many partitions the input has. */
   #partitions = 0
   #turn: Promise<unknown> = Promise.resolve()
@@ -191,6 +195,7 @@ export class RedisStateStore implements StateStore {
     const texts = textsOf(answer)
     if (texts.kind !== 'ok') return texts
     for (const { partition, next } of ranges) this.#reached(partition, next)
+    this.#confirmedAt = Date.now()
     return readable(() => this.#read(ranges, texts.all))
   }
 
@@ -201,7 +206,8 @@ export class RedisStateStore implements StateStore {
     deadline: number,
   ): Promise<StateRefusal | null> {
     const asked = new Set(ranges.map(({ partition }) => partition))
-    const stranger = await this.#remind(asked, deadline)
+    const isDue = ranges.length === 0 && Date.now() - this.#confirmedAt >= REMIND_MS
+    const stranger = await this.#remind(asked, deadline, isDue)
     if (stranger !== null) return stranger
     for (const range of ranges) {
       const refusal = await this.#catchUp(range, range.from, windows, deadline)
@@ -210,16 +216,16 @@ export class RedisStateStore implements StateStore {
     for (const partition of this.#backlog.partitions()) {
       const owned = this.#owned.get(partition)
       if (owned === undefined) return { kind: 'fenced', partition }
-      const refusal = await this.#catchUp({ partition, token: owned.token, committed: 0 }, Infinity, windows, deadline)
+      const refusal = await this.#catchUp({ partition, token: owned.token }, Infinity, windows, deadline)
       if (refusal !== null) return refusal
     }
     return null
   }
 
-  /** Tells a new connection how far each partition had come, those of `first` first. */
-  async #remind(first: ReadonlySet<number>, deadline: number): Promise<StateRefusal | null> {
+  /** Tells a new connection how far each partition had come, those of `first` first; the same one only where it is due. */
+  async #remind(first: ReadonlySet<number>, deadline: number, isDue = false): Promise<StateRefusal | null> {
     const { session } = this.#connection
-    if (this.#session === session || this.#owned.size === 0) {
+    if ((this.#session === session && !isDue) || this.#owned.size === 0) {
       this.#session = session
       return null
     }
@@ -230,8 +236,10 @@ export class RedisStateStore implements StateStore {
     const answer = await this.#connection.call('remind', [String(this.#partitions), ...args], deadline - Date.now())
     const texts = textsOf(answer)
     if (texts.kind !== 'ok') return texts
-    for (const [partition, it] of owned) this.#owned.set(partition, { ...it, since: it.reached })
+    if (this.#session !== session)
+      for (const [partition, it] of owned) this.#owned.set(partition, { ...it, since: it.reached })
     this.#session = session
+    this.#confirmedAt = Date.now()
     return null
   }
 
@@ -261,7 +269,8 @@ export class RedisStateStore implements StateStore {
     while (chunk.length > 0) {
       const left = deadline - Date.now()
       if (left < this.#config.deadlineMs / 2) return { kind: 'unavailable', fault: this.#stillCatchingUp() }
-      const args = chunk.flatMap((segment) => rangeArgs(owner, segment, 'quiet'))
+      // Nothing is told of what is committed, since what is recorded of it may be needed for the next chunk.
+      const args = chunk.flatMap((segment) => rangeArgs({ ...owner, committed: 0 }, segment, 'quiet'))
       const answer = await this.#connection.call('observe', [...windows, ...args], left)
       const texts = textsOf(answer)
       if (texts.kind !== 'ok') return texts
@@ -328,10 +337,14 @@ function foreign(owner: string, config: RedisStateConfig): Fault {
   return { code: 'state.unavailable', detail, retry: true }
 }
 
-/** Whose range it is, as of which committed offset. */
-type Owner = Pick<ObserveRange, 'partition' | 'token' | 'committed'>
+/** Whose range it is. */
+type Owner = Pick<ObserveRange, 'partition' | 'token'>
 
-function rangeArgs(owner: Owner, segment: Segment | undefined, mode: 'answer' | 'quiet'): (string | Buffer)[] {
+function rangeArgs(
+  owner: Owner & { readonly committed: number },
+  segment: Segment | undefined,
+  mode: 'answer' | 'quiet',
+): (string | Buffer)[] {
   if (segment === undefined) return []
   const { partition, token, committed } = owner
   const { from, next, bytes } = segment

@@ -59,6 +59,8 @@ test.each([
   expect((await redis.context.apply({ partition: 0, from: null, next: actors, updates })).kind).toBe('applied')
   const caller = new Caller(redis.store)
   const token = await caller.own()
+  // A new deployment asks each owner once.
+  expect((await redis.store.observe([], DAY, DAY)).kind).toBe('observed')
   const batches = 20_000 / batch
   const prepared = Array.from({ length: batches }, (_, n) =>
     Array.from({ length: batch }, (_, at) => inquiry(n * batch + at, actors)),

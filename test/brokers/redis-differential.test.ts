@@ -69,6 +69,8 @@ class Pair {
 
   async #observe(): Promise<void> {
     const asked = [...this.#next.keys()].filter(() => this.#roll(3) > 0)
+    // Without any, what is done depends on how long the process was idle, by its own clock.
+    if (asked.length === 0) return
     const ranges = asked.map((partition) => this.#range(partition))
     const [real, twin] = await this.#both((store, tokens) =>
       store.observe(

@@ -72,6 +72,25 @@ export function outageConformance(name: string, open: () => Promise<StateSubject
       expect(counts(await caller.observe(6, some(1)))).toEqual([6])
     })
 
+    test.each([1, 5])(
+      'what could be decoded only in an outage is counted once, told in chunks from %i on',
+      async (cut) => {
+        await caller.own()
+        expect((await caller.ask([{ ...caller.range(0, []), next: 5 }])).kind).toBe('observed')
+        await subject.away()
+        await caller.ask([caller.range(0, some(cut), { committed: 0 })])
+        await caller.ask([caller.range(cut, some(8 - cut), { committed: 0 })])
+        await subject.back()
+        await caller.own(0, 6, 6)
+        await subject.loseNextReply()
+        expect((await caller.ask([caller.range(8, some(1))])).kind).toBe('unavailable')
+        await subject.back()
+        expect(counts(await caller.observe(8, some(1)))).toEqual([8])
+        const [repeat] = await caller.observe(9, [{ actionKey: 'key-3' }])
+        expect(repeat?.first?.decisionId).toBe('model.outputs:0:3')
+      },
+    )
+
     test('a partition given away is not remembered, which its next owner notices', async () => {
       await caller.ownAll(new Map([0, 1].map((it) => [it, { start: 0, committed: null }])))
       await caller.observe(0, some(1), { partition: 1 })

@@ -44,13 +44,14 @@ export function stateStoreConformance(name: string, open: () => Promise<StateSub
 
       test('a batch cut differently gets the same facts', async () => {
         const cutsOf = fc.uniqueArray(fc.integer({ min: 1, max: 19 }), { maxLength: 6 })
-        // One that this process had before would be missed after the flush.
-        let partition = 0
         await fc.assert(
           fc.asyncProperty(cutsOf, cutsOf, async (first, second) => {
+            // A process that had the partition before would miss it after the flush.
+            await subject.close()
+            subject = await open()
+            caller = new Caller(subject.store)
             await subject.flush()
-            partition += 1
-            await caller.own(partition)
+            await caller.own()
             const wishes = Array.from({ length: 20 }, (_, n) => ({
               actionKey: `k${n % 7}`,
               counters: [velocity(`a${n % 3}`)],
@@ -59,15 +60,13 @@ export function stateStoreConformance(name: string, open: () => Promise<StateSub
               const edges = [0, ...cuts.filter((it) => it < upTo).sort((a, b) => a - b), upTo]
               const seen: Observation[] = []
               for (const [at, edge] of edges.slice(1).entries()) {
-                seen.push(
-                  ...(await caller.observe(edges[at]!, wishes.slice(edges[at], edge), { partition, committed: 0 })),
-                )
+                seen.push(...(await caller.observe(edges[at]!, wishes.slice(edges[at], edge), { committed: 0 })))
                 await subject.advance(1)
               }
               return seen
             }
             const once = await run(first, 15)
-            await caller.own(partition)
+            await caller.own()
             const again = await run(second, 20)
             expect(again.slice(0, 15)).toEqual(once)
             expect(await run([], 20)).toEqual(again)
@@ -130,6 +129,25 @@ export function stateStoreConformance(name: string, open: () => Promise<StateSub
           [1],
           [false],
         ])
+      })
+
+      test('an event that can be decoded only later is observed then, once', async () => {
+        await caller.own()
+        const wishes = [{ actionKey: 'a' }, { actionKey: 'b' }, { actionKey: 'c' }]
+        const whole = caller.range(0, wishes, { committed: 0 })
+        const undecoded = { ...whole, inquiries: whole.inquiries.slice(1, 2) }
+        expect((await caller.ask([undecoded])).kind).toBe('observed')
+        await caller.own()
+        const seen = await caller.observe(0, wishes, { committed: 0 })
+        expect([counts(seen), lost(seen)]).toEqual([
+          [1, 0, 2],
+          [false, false, false],
+        ])
+        await subject.advance(1000)
+        await caller.own()
+        expect(await caller.observe(0, wishes, { committed: 0 })).toEqual(seen)
+        const repeat = await caller.observe(3, [{ actionKey: 'a' }, {}])
+        expect([repeat[0]?.first?.decisionId, ...counts(repeat)]).toEqual(['model.outputs:0:0', 3, 3])
       })
 
       test('partitions of one call count together, in order', async () => {

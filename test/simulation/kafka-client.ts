@@ -13,7 +13,8 @@ import type { World } from './world.ts'
 /** The brokers as the network has them. */
 export type Brokers = {
   readonly isAlive: (node: number) => boolean
-  readonly handle: (node: number, request: TwinRequest, reply: (body: Buffer) => void) => void
+  /** `isLate`: whoever sent the request has closed the connection. */
+  readonly handle: (node: number, request: TwinRequest, reply: (body: Buffer) => void, isLate: boolean) => void
   /** A connection was made; `cut` ends it. Returns what forgets it. */
   readonly connected: (node: number, cut: () => void) => () => void
 }
@@ -106,15 +107,15 @@ class SimulatedConnection implements BrokerConnection {
     if (meddled !== null && 'answer' in meddled) return Promise.resolve(meddled.answer)
     if (meddled !== null) body = Buffer.from(meddled.body)
     this.#pending.add(reject)
-    this.#link.request(apiName, (reply) =>
-      this.#brokers.handle(node, { apiKey, apiVersion, body, clientId }, (answer) =>
+    this.#link.request(apiName, (reply) => {
+      const respond = (answer: Buffer): void =>
         reply(() => {
           this.#pending.delete(reject)
           this.#meddler?.hear(this.#owner, apiName, body, answer)
           resolve(answer)
-        }),
-      ),
-    )
+        })
+      this.#brokers.handle(node, { apiKey, apiVersion, body, clientId }, respond, !this.#link.open)
+    })
     return promise
   }
 

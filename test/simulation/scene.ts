@@ -47,7 +47,7 @@ export class Scene {
   readonly mutant: Mutant
   readonly #surroundings: Surroundings
   readonly #cuts = new Map<number, Set<() => void>>()
-  /** Processes whose slot another one had as well. */
+  /** Processes whose slot another one had as well, or joined the group with. */
   readonly #rivals = new Set<Process>()
   #spawned = 0
   #policy: Policy
@@ -273,14 +273,20 @@ export class Scene {
   }
 
   /**
-   * Only another process that had the same slot at the same time can have taken it; or the process itself, with a JoinGroup
-   * that arrived after the connection it was sent by had broken and the next one was answered.
+   * Only another process that had the same slot at the same time can have taken it; or a JoinGroup that nobody waits for
+   * any more: the process' own, of a connection that it has given up, or one of the process that had the slot before.
    */
   #checkTaken(process: Process): void {
-    if (!this.#rivals.has(process) && !this.has('request late'))
+    if (!this.#rivals.has(process))
       this.fail(
         new Violation('a slot is taken by somebody', `${process.owner.name} ended, and had its slot for itself`),
       )
+  }
+
+  #noteJoin(owner: Owner, isLate: boolean): void {
+    const sender = this.processes.find((it) => it.owner === owner)
+    if (sender === undefined || (sender.state === 'running' && !isLate)) return
+    for (const it of this.running) if (it.slot === sender.slot) this.#rivals.add(it)
   }
 
   respawn(slot: string): void {
@@ -290,8 +296,9 @@ export class Scene {
   #connectOf(owner: Owner) {
     const brokers: Brokers = {
       isAlive: (node) => node >= 1 && node <= this.plan.brokers && !this.deadBrokers.has(node),
-      handle: (node, request, reply) => {
+      handle: (node, request, reply, isLate) => {
         this.touched = true
+        if (request.apiKey === JOIN_GROUP) this.#noteJoin(owner, isLate)
         this.kafka.handle(node, request, reply)
       },
       connected: (node, cut) => {
@@ -337,6 +344,9 @@ export class Scene {
     }
   }
 }
+
+/** The key of its requests. */
+const JOIN_GROUP = 11
 
 /** Far more than a seed's traffic; what may be held is bounded by what is under way. */
 const BUFFER_BYTES = 64 * 1024

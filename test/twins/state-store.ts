@@ -22,6 +22,8 @@ type Partition = {
   reserved: number
   readonly observations: Map<number, Observation>
   readonly grants: Map<number, Grant>
+  /** Offsets that asked for nothing when they were observed. */
+  readonly unasked: Set<number>
 }
 
 /** What an acquisition asks of one partition. */
@@ -57,6 +59,11 @@ export class StateStoreTwin implements StateStore {
   #epoch = 0
   #hasEpoch = false
   #lostAt: number | null = null
+  /** Whether an epoch began with nothing known to be missing, and the owner of some partition was not met since. */
+  #isUnproven = false
+  /** Partitions whose owner was met. */
+  readonly #met = new Set<number>()
+  #partitionCount = 0
   #reach: 'there' | 'away' | 'deaf' = 'there'
   /** Tokens as of the last acquire that was answered. */
   #tokens: ReadonlyMap<number, number> = new Map()
@@ -93,9 +100,10 @@ export class StateStoreTwin implements StateStore {
 
   /** Forgets everything, as a Redis that was flushed has. */
   flush(): void {
-    for (const map of [this.#partitions, this.#counters, this.#events, this.#context]) map.clear()
+    for (const map of [this.#partitions, this.#counters, this.#events, this.#context, this.#met]) map.clear()
     this.#hasEpoch = false
     this.#lostAt = null
+    this.#isUnproven = false
   }
 
   /** What is known of an entity from now on; null forgets it. */
@@ -104,11 +112,12 @@ export class StateStoreTwin implements StateStore {
     else this.#context.set(hash, value)
   }
 
-  async acquire(positions: ReadonlyMap<number, Position>, _partitions: number): Promise<Owned | StateRefusal> {
+  async acquire(positions: ReadonlyMap<number, Position>, partitions: number): Promise<Owned | StateRefusal> {
     this.calls++
     this.#tokens = new Map()
     this.#since = new Map()
     this.#isNew = false
+    this.#partitionCount = partitions
     for (const partition of this.#reserved.keys()) if (!positions.has(partition)) this.#reserved.delete(partition)
     if (this.reach === 'away') return unavailable()
     const needed = new Map<number, number>(
@@ -126,7 +135,9 @@ export class StateStoreTwin implements StateStore {
       ]),
     )
     const isLost = [...claims].some(([partition, claim]) => this.#isLost(partition, claim))
-    if (isLost || !this.#hasEpoch) this.#beginEpoch()
+    const isFirst = !this.#hasEpoch && claims.size > 0
+    if (isFirst && !isLost && this.#lostAt === null) this.#isUnproven = true
+    if (isLost || isFirst) this.#beginEpoch()
     if (isLost) this.#lostAt = this.#now()
     const tokens = new Map([...claims].map(([partition, claim]) => [partition, this.#take(partition, claim)]))
     if (this.reach === 'deaf') return unavailable()
@@ -135,6 +146,7 @@ export class StateStoreTwin implements StateStore {
       if (!((needed.get(partition) ?? start) < start)) this.#backlog.delete(partition)
     }
     this.#tokens = tokens
+    this.#isNew = this.#isUnproven
     for (const partition of tokens.keys()) this.#known.add(partition)
     this.#reached = needed
     return {
@@ -244,8 +256,9 @@ export class StateStoreTwin implements StateStore {
       Object.assign(own, { epoch: this.#epoch, watermark: needed, reserved })
       own.observations.clear()
       own.grants.clear()
+      own.unasked.clear()
     }
-    trim(own)
+    trim(own, Math.min(start, needed))
     return own.token
   }
 
@@ -260,7 +273,10 @@ export class StateStoreTwin implements StateStore {
     const floor = Math.max(own.committed, committed)
     return (
       from > own.watermark ||
-      inquiries.some(({ offset }) => offset < own.watermark && offset >= floor && !own.observations.has(offset))
+      inquiries.some(
+        ({ offset }) =>
+          offset < own.watermark && offset >= floor && !own.observations.has(offset) && !own.unasked.has(offset),
+      )
     )
   }
 
@@ -274,15 +290,24 @@ export class StateStoreTwin implements StateStore {
     return inquiries.some(({ offset }) => this.#isGone(partition, offset))
   }
 
-  #apply(range: ObserveRange, duplicatesMs: number, longestWindowMs: number): Map<number, Observation> {
+  #apply(
+    range: ObserveRange,
+    duplicatesMs: number,
+    longestWindowMs: number,
+    isQuiet = false,
+  ): Map<number, Observation> {
     const own = this.#partition(range.partition)
+    if (range.committed > own.committed) trim(own, range.committed)
     own.committed = Math.max(own.committed, range.committed)
-    trim(own)
-    const isLost = this.#lostAt !== null && this.#now() < this.#lostAt + longestWindowMs
+    const isLost = this.#isUnproven || (this.#lostAt !== null && this.#now() < this.#lostAt + longestWindowMs)
     for (const inquiry of range.inquiries) {
-      if (own.observations.has(inquiry.offset) || this.#isGone(range.partition, inquiry.offset)) continue
+      const isGone = !isQuiet && this.#isGone(range.partition, inquiry.offset)
+      if (own.observations.has(inquiry.offset) || isGone) continue
       own.observations.set(inquiry.offset, this.#observation(range.partition, inquiry, duplicatesMs, isLost))
     }
+    const asked = new Set(range.inquiries.map(({ offset }) => offset))
+    for (let offset = Math.max(range.from, own.watermark); offset < range.next; offset++)
+      if (!asked.has(offset)) own.unasked.add(offset)
     own.watermark = Math.max(own.watermark, range.next)
     return new Map(range.inquiries.map((it) => [it.offset, asAsked(own.observations.get(it.offset), it)]))
   }
@@ -382,8 +407,7 @@ export class StateStoreTwin implements StateStore {
       this.#lose()
       return behind[0]
     }
-    if (this.#isNew) this.#since = new Map([...this.#tokens.keys()].map((it) => [it, this.#reached.get(it) ?? 0]))
-    this.#isNew = false
+    if (this.#isNew) this.#vouch()
     for (const range of ranges) {
       if (this.#hasMissed(range) && !this.#owns(range)) return range.partition
       if (!this.#catchUp(range, duplicatesMs, longestWindowMs)) return range.partition
@@ -395,6 +419,15 @@ export class StateStoreTwin implements StateStore {
       if (!this.#catchUp(nothing, duplicatesMs, longestWindowMs)) return partition
     }
     return null
+  }
+
+  /** Nothing is missing of what this process knows. */
+  #vouch(): void {
+    this.#isNew = false
+    this.#since = new Map([...this.#tokens.keys()].map((it) => [it, this.#reached.get(it) ?? 0]))
+    for (const partition of this.#tokens.keys()) this.#met.add(partition)
+    const all = Array.from({ length: this.#partitionCount }, (_, at) => at)
+    if (all.every((it) => this.#met.has(it))) this.#isUnproven = false
   }
 
   /** State lacks what this process knows to be in it. */
@@ -421,8 +454,10 @@ export class StateStoreTwin implements StateStore {
         this.#lose()
         return false
       }
-      const missed = inquiries.filter((it) => it.offset >= own.watermark && it.offset < next)
-      this.#apply({ ...range, from, next, inquiries: missed }, duplicatesMs, longestWindowMs)
+      const missed = inquiries.filter(
+        ({ offset }) => (offset >= own.watermark || own.unasked.has(offset)) && offset < next,
+      )
+      this.#apply({ ...range, committed: 0, from, next, inquiries: missed }, duplicatesMs, longestWindowMs, true)
       this.#reachedTo(range.partition, next)
     }
     this.#backlog.delete(range.partition)
@@ -444,6 +479,7 @@ const fresh = (): Partition => ({
   reserved: 0,
   observations: new Map(),
   grants: new Map(),
+  unasked: new Set(),
 })
 
 /** The name in the policy and the beginning of the hash: what is recorded of one entity is not given for another. */
@@ -466,6 +502,7 @@ function asAsked<T extends Grant | Observation>(recorded: T | undefined, { count
 const until = (range: ObserveRange, offset: number): ObserveRange =>
   range.next > offset ? { ...range, next: offset } : range
 
-function trim({ committed, observations, grants }: Partition): void {
-  for (const map of [observations, grants]) for (const offset of map.keys()) if (offset < committed) map.delete(offset)
+function trim({ observations, grants, unasked }: Partition, committed: number): void {
+  for (const map of [observations, grants, unasked])
+    for (const offset of map.keys()) if (offset < committed) map.delete(offset)
 }

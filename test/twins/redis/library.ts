@@ -6,6 +6,8 @@ import { unpack } from './unpack.ts'
 /** What is recorded of one partition under one field: the lines of a run of offsets, forgotten together. */
 type Recorded = { readonly next: number; readonly lines: ReadonlyMap<string, string> }
 
+type Run = { readonly from: number; readonly next: number }
+
 type Partition = {
   token: number
   watermark: number
@@ -18,6 +20,8 @@ type Partition = {
   server: string
   observations: Recorded[]
   grants: Recorded[]
+  /** Runs in which some offset asked for nothing when it was observed. */
+  unasked: Run[]
 }
 
 /** One partition that is taken over. */
@@ -41,6 +45,7 @@ type Range = {
   readonly events: readonly unknown[]
   watermark: number
   recorded: ReadonlyMap<string, string> | null
+  unasked: readonly Run[]
 }
 
 /** What one `observe` works with; `head` begins every observation. */
@@ -141,7 +146,12 @@ export class RedisLibrary {
     copy.#owner = this.#owner
     // Recorded runs, buckets and stored values are never changed, only replaced.
     for (const [name, own] of this.partitions)
-      copy.partitions.set(name, { ...own, observations: [...own.observations], grants: [...own.grants] })
+      copy.partitions.set(name, {
+        ...own,
+        observations: [...own.observations],
+        grants: [...own.grants],
+        unasked: [...own.unasked],
+      })
     for (const [name, it] of this.counters) copy.counters.set(name, it)
     for (const [name, it] of this.#events) copy.#events.set(name, it)
     for (const [name, it] of this.#contexts) copy.#contexts.set(name, it)
@@ -153,13 +163,13 @@ export class RedisLibrary {
 
   #acquire([random = '', owner = '', ...args]: readonly string[], micros: number): readonly string[] {
     if (this.#owner !== null && this.#owner !== owner) return ['foreign', this.#owner]
-    const unproven = this.#isUnproven()
-    const kind = ['owned', this.lostAt === null ? '0' : '1', unproven ? '1' : '0']
-    if (args.length === 0) return kind
+    const wasUnproven = this.#isUnproven()
+    if (args.length === 0) return ['owned', this.lostAt === null ? '0' : '1', wasUnproven ? '1' : '0']
     const claims = groupsOf(args, 5).map(claimOf)
     const isMending = this.epoch !== null && this.lostAt !== null
     const isUnowned = this.epoch !== null && this.#owner === null
-    const isLost = isUnowned || claims.map((claim) => this.#isLost(claim, isMending, unproven)).includes(true)
+    const isLost = isUnowned || claims.map((claim) => this.#isLost(claim, isMending, wasUnproven)).includes(true)
+    const unproven = wasUnproven || (this.epoch === null && this.lostAt === null && !isLost)
     if (isLost || this.epoch === null) {
       this.epoch = random
       // Counters are named after the epoch, so those before are out of reach.
@@ -191,13 +201,14 @@ export class RedisLibrary {
     own.committed = start
     if (own.epoch === epoch) {
       own.watermark = Math.max(own.watermark, needed)
-      trim(own, start)
+      trim(own, Math.min(start, needed))
     } else {
       own.watermark = needed
       own.epoch = epoch
       own.reserved = reserved
       own.observations = []
       own.grants = []
+      own.unasked = []
     }
     return [String(own.token), String(own.decided)]
   }
@@ -269,14 +280,16 @@ export class RedisLibrary {
 
   #showsLoss(range: Range): boolean {
     if (range.from > range.watermark) return true
-    if (range.from >= range.watermark || range.quiet) return false
-    const { observations } = range.own
+    if (range.from >= range.watermark) return false
+    const { observations, unasked } = range.own
     const recorded = linesOf(this.forgetsCuts ? observations.filter(({ next }) => next === range.next) : observations)
     range.recorded = recorded
-    if (this.forgetsCuts) return false
+    range.unasked = unasked.filter(({ next }) => next > range.from)
+    if (this.forgetsCuts || range.quiet) return false
     return [...eventsOf(range.events)].some(({ offset }) => {
       const at = Number(offset)
-      return !recorded.has(offset) && at < range.watermark && at >= range.committed
+      const isMissing = !recorded.has(offset) && at < range.watermark && at >= range.committed
+      return isMissing && endOfUnasked(range, at) === null
     })
   }
 
@@ -287,18 +300,25 @@ export class RedisLibrary {
     const counters = scope.book.of(range.counters)
     const lines: string[] = []
     const added = new Map<string, string>()
+    const firstNew = Math.max(range.from, range.watermark)
+    let [asked, addedNext] = [0, next]
     for (const event of eventsOf(range.events)) {
       const offset = Number(event.offset)
       let line = isNew ? undefined : range.recorded?.get(event.offset)
-      const isPassed = (offset < range.watermark && (quiet || offset < committed)) || offset >= next
+      const isOld = offset < range.watermark
+      const unaskedNext = line === undefined && isOld ? endOfUnasked(range, offset) : null
+      const isPassed = (isOld && (quiet ? unaskedNext === null : offset < committed)) || offset >= next
+      if (isNew || (offset >= firstNew && offset < next)) asked++
       if (!isNew && line === undefined && isPassed) line = 'null'
       if (line === undefined) {
         line = this.#observeEvent(event, range, counters, scope)
-        if (isNew || offset >= committed) added.set(event.offset, line)
+        if (isNew || offset >= committed || unaskedNext !== null) added.set(event.offset, line)
+        addedNext = Math.max(addedNext, unaskedNext ?? 0)
       } else if (this.countsAgain) this.#observeEvent(event, range, counters, scope)
       lines.push(line)
     }
-    if (added.size > 0) own.observations.push({ next, lines: added })
+    if (added.size > 0) own.observations.push({ next: addedNext, lines: added })
+    if (asked < next - firstNew && next > committed) own.unasked.push({ from: firstNew, next })
     own.watermark = Math.max(range.watermark, next)
     own.committed = committed
     return quiet ? '' : lines.join(',\n')
@@ -371,6 +391,7 @@ const fresh = (): Partition => ({
   server: '',
   observations: [],
   grants: [],
+  unasked: [],
 })
 
 const claimOf = ([partition = '', committed = '', ...rest]: readonly string[]): Claim => {
@@ -381,7 +402,12 @@ const claimOf = ([partition = '', committed = '', ...rest]: readonly string[]): 
 function trim(own: Partition, committed: number): void {
   own.observations = own.observations.filter(({ next }) => next > committed)
   own.grants = own.grants.filter(({ next }) => next > committed)
+  own.unasked = own.unasked.filter(({ next }) => next > committed)
 }
+
+/** Where a run ends of which a call had this offset, which asked for nothing then; or null. */
+const endOfUnasked = ({ unasked }: Range, offset: number): number | null =>
+  unasked.find(({ from, next }) => from <= offset && offset < next)?.next ?? null
 
 function groupsOf<T>(args: readonly T[], size: number): readonly (readonly T[])[] {
   const groups: T[][] = []
@@ -410,6 +436,7 @@ function rangeOf(group: readonly (string | Buffer)[], own: Partition): Range {
     events,
     watermark: own.watermark,
     recorded: null,
+    unasked: [],
   }
 }
 
