@@ -61,6 +61,8 @@ const WHOLE: Part = { name: 'state', state: 'ok', detail: 'nothing is missing' }
 
 function statePart(status: RebuildStatus): Part {
   if (status.kind === 'whole' || status.kind === 'rebuilt') return WHOLE
+  if (status.kind === 'unproven')
+    return { name: 'state', state: 'degraded', detail: `decisions that need state go to review: ${status.why}` }
   const how =
     status.kind === 'waiting'
       ? `its rebuild waits: ${status.why}`

@@ -144,10 +144,19 @@ function rebuildStatusTeller(health: Health, { metrics }: Telemetry, logger: Log
     health.rebuildStatus(status)
     metrics.rebuild(status)
     const step =
-      status.kind === 'waiting' ? status.why : status.kind === 'rebuilding' ? `here ${status.here}` : status.kind
+      status.kind === 'waiting' || status.kind === 'unproven'
+        ? status.why
+        : status.kind === 'rebuilding'
+          ? `here ${status.here}`
+          : status.kind
     if (step === told) return
     told = step
-    if (status.kind === 'waiting')
+    if (status.kind === 'unproven')
+      logger.info(
+        { why: status.why },
+        'a new deployment, or another Redis than before: decisions that need state go to review until it is known to lack nothing',
+      )
+    else if (status.kind === 'waiting')
       logger.warn({ code: 'state.lost' }, `state was lost; its rebuild waits: ${status.why}`)
     else if (status.kind === 'rebuilding')
       logger.warn(
@@ -159,7 +168,7 @@ function rebuildStatusTeller(health: Health, { metrics }: Telemetry, logger: Log
         { verdicts: status.verdicts, ms: Math.round(status.ms) },
         'state is whole again: rebuilt from the verdicts',
       )
-    else logger.info({}, 'state is whole again')
+    else logger.info({}, 'nothing is missing in Redis’ state')
   }
 }
 

@@ -16,6 +16,11 @@ test.each<{ status: RebuildStatus; state: string; detail: string }>([
     state: 'degraded',
     detail: 'rebuilt from the verdicts, 63 % done',
   },
+  {
+    status: { kind: 'unproven', why: 'the owner of partition 1 is away' },
+    state: 'degraded',
+    detail: 'review: the owner',
+  },
   { status: { kind: 'waiting', why: 'Kafka is away' }, state: 'degraded', detail: 'its rebuild waits: Kafka is away' },
 ])('readiness tells of lost state: $detail', ({ status, state, detail }) => {
   expect(part(status)).toMatchObject({ state, detail: expect.stringContaining(detail) })

@@ -20,8 +20,8 @@ export type Writer = {
 /** The writer for a schema, or why what it writes cannot be read as `kind`. `limitBytes`: of one record's body. */
 export function createWriter(kind: Kind, id: number, text: SchemaText, limitBytes: number): Writer | Fault {
   try {
-    const written = parseSchema(text)
-    const { type } = bundled(kind)
+    const { type, text: ours } = bundled(kind)
+    const written = text.schema === ours ? type : parseSchema(text)
     if (written.name !== type.name) {
       return schemaIncompatible(id, `it describes \`${written.name ?? written.typeName}\`, not \`${type.name}\``)
     }

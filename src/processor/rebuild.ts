@@ -42,15 +42,16 @@ export type RebuildStore = {
   /** Whether state was incomplete when it last answered a decision. */
   readonly isIncomplete: () => boolean
   /**
-   * `whole`: nothing is missing (any more). `waiting`: a partition has no owner since the loss, so it is not known what to
-   * restore of it; or since Redis is another server than before, so it is not known whether anything is missing. `held`: another process restores; `progress` from 0 to 1.
+   * `whole`: nothing is missing (any more). `unproven`: the owner of a partition has not told this Redis what it knows of it,
+   * so it is not known whether anything is missing. `waiting`: a partition has no owner since the loss, so it is not known what
+   * to restore of it. `held`: another process restores; `progress` from 0 to 1.
    */
   readonly claim: (
     partitions: number,
   ) => Promise<
     | RebuildClaim
     | { readonly kind: 'whole' }
-    | { readonly kind: 'waiting'; readonly partition: number }
+    | { readonly kind: 'unproven' | 'waiting'; readonly partition: number }
     | { readonly kind: 'held'; readonly progress: number }
     | Away
   >
@@ -100,6 +101,7 @@ type Failed = { readonly kind: 'failed'; readonly why: string }
 /** How far the way back to whole state is; for the log, metrics and readiness. */
 export type RebuildStatus =
   | { readonly kind: 'whole' }
+  | { readonly kind: 'unproven'; readonly why: string }
   | { readonly kind: 'waiting'; readonly why: string }
   | { readonly kind: 'rebuilding'; readonly progress: number; readonly here: boolean }
   | { readonly kind: 'rebuilt'; readonly verdicts: number; readonly ms: number }
@@ -148,11 +150,13 @@ async function attempt(rebuilder: Rebuilder, signal: AbortSignal): Promise<boole
   if (claim.kind === 'yours') return await rebuild(claim, rebuilder, signal)
   if (claim.kind === 'held') onStatus({ kind: 'rebuilding', progress: claim.progress, here: false })
   if (claim.kind === 'unavailable') onStatus({ kind: 'waiting', why: claim.fault.detail })
-  if (claim.kind === 'waiting')
+  if (claim.kind === 'unproven')
     onStatus({
-      kind: 'waiting',
-      why: `partition ${claim.partition} has had no owner since Redis lost state or its server changed`,
+      kind: 'unproven',
+      why: `the owner of partition ${claim.partition} has not told this Redis what it knows`,
     })
+  if (claim.kind === 'waiting')
+    onStatus({ kind: 'waiting', why: `partition ${claim.partition} has had no owner since` })
   return true
 }
 

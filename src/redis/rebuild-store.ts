@@ -35,7 +35,7 @@ export class RedisRebuildStore implements RebuildStore {
     const [kind, ...rest] = answer.reply as readonly string[]
     if (kind === 'whole') this.#state.completed()
     if (kind === 'whole') return { kind }
-    if (kind === 'waiting') return { kind, partition: Number(rest[0]) }
+    if (kind === 'unproven' || kind === 'waiting') return { kind, partition: Number(rest[0]) }
     if (kind === 'held') return { kind, progress: Number(rest[0]) }
     return claimOf(rest, partitions)
   }

@@ -915,8 +915,8 @@ end
 -- KEYS     1 {d}:state
 -- ARGV     1 holder: a name that no other process has, 2 how long the right lasts, ms, 3 number of input partitions
 -- Returns  { 'whole' }: nothing is missing
---          { 'waiting', partition }: nobody has taken the partition in this epoch, so what is to be restored is not known;
---          or its owner has not met this server, so whether anything is
+--          { 'unproven', partition }: its owner has not met this server, so it is not known whether anything is missing
+--          { 'waiting', partition }: nobody has taken the partition in this epoch, so what is to be restored is not known
 --          { 'held', progress }: another process restores
 --          { 'yours', epoch, now, since of partition 0, since of partition 1, ..., place, next offset of it, ... }
 local function claim_rebuild(keys, args)
@@ -926,8 +926,9 @@ local function claim_rebuild(keys, args)
   local state = state_of(keys[1])
   local epoch = state.epoch
   if not state.lost_at then
-    local unmet = state.unproven and first_unmet(prefix, state.server, tonumber(args[3]))
-    return unmet and { 'waiting', unmet } or { 'whole' }
+    local here = server_id()
+    local unmet = is_unproven(here, state) and first_unmet(prefix, here, tonumber(args[3]))
+    return unmet and { 'unproven', unmet } or { 'whole' }
   end
   local reply = { 'yours', epoch, format('%.0f', now) }
   for partition = 0, tonumber(args[3]) - 1 do
@@ -1114,7 +1115,10 @@ local function finish_rebuild(keys, args)
       return { 'fenced' }
     end
   end
-  local run = call('HKEYS', blind)[1]
+  local run = nil
+  for _, other in ipairs(call('HKEYS', blind)) do
+    run = run and run < other and run or other
+  end
   if run then
     restore_blind(prefix, args[2], unpack_message(call('HGET', blind, run)), now)
     call('HDEL', blind, run)

@@ -48,7 +48,7 @@ const isLost = async (from: number): Promise<boolean> => (await two.observe(from
 test('what is observed on another server counts as lost until the owners of all partitions have met it', async () => {
   await restart(second)
   expect([await isLost(1), second.store.isIncomplete]).toEqual([true, true])
-  expect(await second.rebuild.claim(2)).toEqual({ kind: 'waiting', partition: 0 })
+  expect(await second.rebuild.claim(2)).toEqual({ kind: 'unproven', partition: 0 })
   await expect.poll(async () => (await one.ask([])).kind).toBe('observed')
   expect(await second.rebuild.claim(2)).toEqual({ kind: 'whole' })
   expect(await isLost(2)).toBe(false)

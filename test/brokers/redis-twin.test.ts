@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { between, pick, seededRandom } from '../../src/commands/demo/random.ts'
 import type { Random } from '../../src/commands/demo/random.ts'
 import type { CounterInquiry, Inquiry } from '../../src/decision/inquiry.ts'
+import { MessagePack } from '../../src/redis/message-pack.ts'
 import { observeSegment, reserveSegment } from '../../src/redis/segment.ts'
 import { clockedLibrary } from '../redis/real-subject.ts'
 import { startRedis } from '../redis/server.ts'
@@ -33,6 +34,9 @@ class Pair {
   readonly #asked = new Map<string, Inquiry>()
   readonly #reached = new Map<number, number>()
   readonly #committed = new Map<number, number>()
+  /** Of the present rebuild: its epoch, and where each place is to be gone on. */
+  #epoch = ''
+  #places = new Map<string, string>()
   #epochs = 0
   #micros = 1_700_000_000_000_000
 
@@ -46,6 +50,7 @@ class Pair {
     if (dice < 0.08) await this.#acquire()
     else if (dice < 0.1) await this.#remind()
     else if (dice < 0.11) this.#twin.server = `server${this.#below(3)}`
+    else if (dice < 0.2) await this.#rebuild()
     else if (dice < 0.55) await this.#observe()
     else if (dice < 0.85) await this.#reserve()
     else if (dice < 0.97) await this.#move()
@@ -148,6 +153,78 @@ class Pair {
     await this.#both('reserve', args)
   }
 
+  async #rebuild(): Promise<void> {
+    const dice = this.#below(8)
+    const holder = `holder ${this.#below(6) === 0 ? 2 : 1}`
+    if (dice < 2) await this.#claimRebuild(holder)
+    else if (dice < 7) await this.#restore(holder)
+    else await this.#finish(holder)
+  }
+
+  async #claimRebuild(holder: string): Promise<void> {
+    const args = [holder, '60000', this.#below(20) === 0 ? '4' : '3']
+    const [kind, epoch = '', , ...rest] = (await this.#both('claim_rebuild', args)) as string[]
+    if (kind !== 'yours') return
+    this.#epoch = epoch
+    const places = rest.slice(3)
+    this.#places = new Map(places.flatMap((place, at) => (at % 2 === 0 ? [[place, places[at + 1] ?? '']] : [])))
+  }
+
+  async #restore(holder: string): Promise<void> {
+    const place = `executed-${this.#below(2)}`
+    const reached = this.#places.get(place) ?? ''
+    const after = this.#below(15) === 0 ? '7' : reached
+    const next = String(Number(reached) + 1 + this.#below(9))
+    const epoch = this.#below(30) === 0 ? 'another' : this.#epoch
+    const partition = String(this.#below(3))
+    const decided = this.#below(3) === 0 ? [partition, String(this.#below((this.#reached.get(0) ?? 0) + 3))] : []
+    const blind = this.#below(2) === 0 ? '' : this.#packedBlind()
+    const args = [holder, epoch, '60000', '0.5000', place, after, next, this.#packedCounts(), blind, ...decided]
+    const [kind] = (await this.#both('restore', args)) as string[]
+    if (kind === 'restored') this.#places.set(place, next)
+  }
+
+  async #finish(holder: string): Promise<void> {
+    const reached = [...this.#places].flatMap(([place, next]) => [place, this.#below(15) === 0 ? '0' : next])
+    const [kind] = (await this.#both('finish_rebuild', [holder, this.#epoch, '60000', ...reached])) as string[]
+    if (kind === 'done') this.#places.clear()
+  }
+
+  /** Layout: header of `restore` in sluice.lua. */
+  #packedCounts(): Buffer {
+    // A run names a counter once.
+    const counters = new Map(
+      Array.from({ length: this.#below(3) }, () => {
+        const [key, width, bucket] = this.#restored()
+        return [key, [width, bucket - 1, 1 + this.#below(3), bucket, 1]]
+      }),
+    )
+    const events = Array.from({ length: this.#below(4) }, () => this.#firstEvent())
+    return packed([[...counters].flat(), events.flat()])
+  }
+
+  #packedBlind(): Buffer {
+    const events = Array.from({ length: 1 + this.#below(3) }, () => {
+      const counts = Array.from({ length: this.#below(3) }, () => this.#restored())
+      return [...this.#firstEvent(), counts.length, ...counts.flat()]
+    })
+    return packed(events.flat())
+  }
+
+  /** A counter, the width of its buckets, and one of them, which may be out of its window. */
+  #restored(): readonly [string, number, number] {
+    const count = pick(this.#random, ['proposals', 'executions'])
+    const width = Math.ceil(pick(this.#random, [HOUR, 90_001, 2 * HOUR + 7]) / 16)
+    const bucket = Math.floor(this.#micros / 1000 / width) - this.#below(20)
+    return [`${count[0]}${count}-${this.#below(2)}-${this.#below(3)}`, width, bucket]
+  }
+
+  #firstEvent(): readonly [string, string, number] {
+    const left = pick(this.#random, [-1000, 5 * HOUR, 1000 * HOUR])
+    const place = `${this.#below(3)}:${this.#below(20)}:d${this.#below(2)}`
+    return [`k${this.#below(60)}`, place, Math.floor(this.#micros / 1000) + left]
+  }
+
   /** The clock goes on, and sometimes back; offsets are committed. */
   async #move(): Promise<void> {
     const ms = pick(this.#random, [1, 50, 1000, 60_000, HOUR / 3, -500, -60_000, 30 * HOUR])
@@ -220,6 +297,21 @@ class Pair {
   }
 }
 
+type Packable = number | string | readonly Packable[]
+
+function packed(value: Packable): Buffer {
+  const packer = new MessagePack()
+  const pack = (it: Packable): void => {
+    if (typeof it === 'number') return packer.number(it)
+    if (typeof it === 'string') return packer.text(it)
+    const start = packer.beginArray()
+    for (const item of it) pack(item)
+    packer.endArray(start, it.length)
+  }
+  pack(value)
+  return packer.take()
+}
+
 test('a hundred thousand calls are answered alike by Redis and the twin, byte for byte', async () => {
   const kinds: Record<string, number> = {}
   let calls = 0
@@ -234,12 +326,23 @@ test('a hundred thousand calls are answered alike by Redis and the twin, byte fo
   expect(Object.keys(kinds).toSorted()).toEqual([
     'acquire foreign',
     'acquire owned',
+    'claim_rebuild held',
+    'claim_rebuild unproven',
+    'claim_rebuild waiting',
+    'claim_rebuild whole',
+    'claim_rebuild yours',
+    'finish_rebuild done',
+    'finish_rebuild fenced',
+    'finish_rebuild more',
     'observe fenced',
     'observe ok',
     'remind fenced',
     'remind ok',
     'reserve fenced',
     'reserve ok',
+    'restore behind',
+    'restore fenced',
+    'restore restored',
   ])
 }, 300_000)
 

@@ -24,8 +24,8 @@ export class Violation extends Error {
 
 const OUTPUTS = [TOPICS.execute, TOPICS.review, TOPICS.reject, TOPICS.deadLetters] as const
 
-/** What was recorded of one input: every different answer state ever gave, with how often it had lost something then. */
-type Recorded = { readonly line: string; readonly losses: number }
+/** What was recorded of one input: every different answer state ever gave, in which epoch and after how many losses. */
+type Recorded = { readonly line: string; readonly losses: number; readonly epoch: string | null }
 
 type Answered = { readonly verdict: Verdict | null; readonly place: string }
 
@@ -43,6 +43,8 @@ export class Books {
   readonly #cursors = new Map<string, number>()
   readonly #committed: number[]
   sells = 0
+  /** Whether state was ever known to be lost: then counts were restored from verdicts. */
+  #wasLost = false
   verdicts = 0
   deadLetters = 0
   degraded = 0
@@ -76,22 +78,24 @@ export class Books {
   }
 
   /**
-   * State is proven on the server it lies on, and has come as far as the log in every partition, but for those whose owners have nothing to ask it and so have
-   * not heard yet that it was lost: their next event is decided as such.
+   * State is proven on the server it lies on, and has come as far as the log in every partition. What was lost is restored,
+   * or no window reaches back to it any more.
    */
   get isCaughtUp(): boolean {
-    const { library } = this.#redis()
-    if (library.unproven && library.lostAt === null) return false
+    const redis = this.#redis()
+    const { library } = redis
+    const longest = Math.max(...[...this.#policies.values()].map(({ longestWindowMs }) => longestWindowMs))
+    const isFelt = library.lostAt !== null && redis.nowMicros() / 1000 < library.lostAt + longest
+    if (library.unproven || isFelt) return false
     return this.#committed.every((committed, at) => {
       const own = library.partitions.get(String(at))
-      if (committed === 0) return true
-      if (own === undefined || own.epoch !== library.epoch) return library.lostAt !== null
-      return own.watermark >= committed
+      return committed === 0 || (own?.epoch === library.epoch && own.watermark >= committed)
     })
   }
 
   /** What Redis answered to a call. */
   called(name: string, args: readonly (string | Buffer)[], reply: unknown): void {
+    if (this.#redis().library.lostAt !== null) this.#wasLost = true
     if (name !== 'observe' && name !== 'reserve') return
     const [kind, ...texts] = reply as readonly string[]
     if (kind !== 'ok') return
@@ -128,9 +132,9 @@ export class Books {
     if (known.some((it) => it.line === line)) return
     const { losses, library } = this.#redis()
     const before = known.at(-1)
-    if (before !== undefined && before.losses === losses && library.lostAt === null)
+    if (before !== undefined && before.losses === losses && before.epoch === library.epoch)
       throw new Violation('facts are recorded once', `${place} was recorded as ${before.line} and then as ${line}`)
-    known.push({ line, losses })
+    known.push({ line, losses, epoch: library.epoch })
   }
 
   #lookAt(topic: string, partition: number): void {
@@ -266,7 +270,7 @@ export class Books {
       throw new Violation('few are in flight', `partition ${partition} is observed ${ahead} beyond what is committed`)
   }
 
-  /** When all is done and nothing was lost: counters are what was recorded. */
+  /** When all is done: counters are what was recorded, or, where something was lost, not less than the verdicts say. */
   close(): void {
     for (let partition = 0; partition < this.#plan.partitions; partition++) {
       const { end } = this.#kafka.edges(TOPICS.input, partition)
@@ -279,8 +283,7 @@ export class Books {
         'state comes as far as the log',
         `committed ${this.#committed.join(' ')}, state ${this.#watermarks()}`,
       )
-    const { losses, library } = this.#redis()
-    if (this.#plan.longWindows && losses === 0 && library.lostAt === null) this.#recount()
+    if (this.#plan.longWindows) this.#recount()
   }
 
   /** How far everything is, for a report. */
@@ -301,28 +304,28 @@ export class Books {
   }
 
   #recount(): void {
-    const { library } = this.#redis()
+    const { library, losses } = this.#redis()
+    const isRestored = this.#wasLost || losses > 0
     const counted = (key: string): number => {
       const [, ...buckets] = library.counters.get(key)?.value ?? []
       return buckets.reduce((sum, count, at) => (at % 2 === 1 ? sum + count : sum), 0)
     }
     const grants = [...this.#granted.values()].filter((all) => all.some(({ line }) => /^\[\d+,1,/.test(line))).length
     const proposals = new Map<string, { events: number; readonly digests: Map<string, Set<string>> }>()
-    let salesKey = ''
+    let [salesKey, sold] = ['', 0]
     for (const { verdict } of this.#answered.values()) {
       if (verdict === null) continue
       const policy = this.#policies.get(verdict.policy.digest)
       if (policy === undefined) continue
+      if (verdict.facts.counters.some(({ granted }) => granted === true)) sold++
       for (const { count, key } of inquire(verdict, policy).counters) {
         if (count === 'executions') salesKey = key
         else tally(proposals, key, verdict)
       }
     }
-    if (counted(`e${salesKey}`) !== grants)
-      throw new Violation(
-        'a count is its recorded events',
-        `sales: ${counted(`e${salesKey}`)} counted, ${grants} granted`,
-      )
+    const sales = counted(`e${salesKey}`)
+    if (isRestored ? sales < sold : sales !== grants)
+      throw new Violation('a count is its recorded events', `sales: ${sales} counted, ${grants} granted, ${sold} sold`)
     const most = Math.max(
       ...[...this.#policies.values()].flatMap(({ limits }) =>
         limits.filter(({ id }) => id === 'sales').map(({ max }) => max),
@@ -337,7 +340,8 @@ export class Books {
       const least = digests.size
       const hasConflict = [...digests.values()].some(({ size }) => size > 1)
       const count = counted(`p${key}`)
-      if (count < least || count > (hasConflict ? events : least) + unread)
+      const isTooHigh = !isRestored && count > (hasConflict ? events : least) + unread
+      if (count < least || isTooHigh)
         throw new Violation(
           'a count is its recorded events',
           `burst ${key}: ${count} counted, ${least} to ${events} events`,

@@ -1,4 +1,5 @@
 import { openCodec } from '../../src/avro/codec.ts'
+import { createRecords } from '../../src/avro/records.ts'
 import { openRegistry, REGISTRY_DEFAULTS } from '../../src/avro/registry.ts'
 import { NO_CALIBRATION } from '../../src/decision/calibration.ts'
 import { NO_CERTIFICATES } from '../../src/decision/certificate.ts'
@@ -8,12 +9,15 @@ import { openDecisionLog } from '../../src/kafka/decision-log.ts'
 import type { KafkaDecisionLog } from '../../src/kafka/decision-log.ts'
 import { createPatience } from '../../src/processor/decode.ts'
 import type { Observer, Timer, Tracer } from '../../src/processor/ports.ts'
+import { runRebuilder } from '../../src/processor/rebuild.ts'
+import type { RebuildStatus } from '../../src/processor/rebuild.ts'
 import { runProcessor } from '../../src/processor/run.ts'
 import type { Processor } from '../../src/processor/run.ts'
 import { createStandingOrders } from '../../src/processor/standing-orders.ts'
 import type { CreateClient } from '../../src/redis/connection.ts'
 import { openRedis } from '../../src/redis/open.ts'
 import type { RedisState } from '../../src/redis/open.ts'
+import { verdictHistory } from '../../src/verdict-history.ts'
 import type { Plan } from './plan.ts'
 import { EPOCH_MS, runAs } from './virtual-time.ts'
 import type { Owner } from './virtual-time.ts'
@@ -47,6 +51,9 @@ export type Surroundings = {
   readonly createRedis: (owner: Owner) => CreateClient
   readonly observer: (process: Process) => Observer
   readonly alter: (parts: Processor, process: Process) => Processor
+  readonly policyOf: (digest: string) => Policy
+  /** A verdict that cannot be read. */
+  readonly unusable: (what: string) => void
   /** What the log tells, for the trace. */
   readonly say: (process: Process, text: string) => void
   /** `why` null: it ended in order. */
@@ -66,6 +73,7 @@ export class Process {
   state: 'running' | 'ended' | 'dead' = 'running'
   readonly #surroundings: Surroundings
   readonly #stop = new AbortController()
+  #told = 'whole'
 
   constructor(owner: Owner, slot: string, policy: Policy, surroundings: Surroundings) {
     this.owner = owner
@@ -87,6 +95,13 @@ export class Process {
   /** As SIGTERM. */
   stop(): void {
     runAs(this.owner, () => this.#stop.abort(new Error('stopped')))
+  }
+
+  /** Each step once, for the trace. */
+  #tell(status: RebuildStatus): void {
+    const step = status.kind === 'waiting' || status.kind === 'unproven' ? `${status.kind}: ${status.why}` : status.kind
+    if (step !== this.#told) this.#surroundings.say(this, `state ${step}`)
+    this.#told = step
   }
 
   #end(tell: () => void): void {
@@ -121,14 +136,10 @@ export class Process {
       throw error
     })
     if (codec === null) return redis.close()
+    const { brokers } = this.#surroundings
+    const connection = { brokers, clientId: 'sluice', ssl: null, sasl: null, connect: connect(this.owner) }
     const log = openDecisionLog({
-      connection: {
-        brokers: this.#surroundings.brokers,
-        clientId: 'sluice',
-        ssl: null,
-        sasl: null,
-        connect: connect(this.owner),
-      },
+      connection,
       group: GROUP,
       slot: this.slot,
       input: TOPICS.input,
@@ -164,9 +175,32 @@ export class Process {
       },
       pace: { maxRecords: plan.batchRecords, intervalMs: plan.intervalMs, pollMs: 500, holdMs: 500, retryMs: 200 },
     }
+    const feeds = new AbortController()
+    const rebuilding = runRebuilder(
+      {
+        store: redis.rebuild,
+        history: verdictHistory({
+          connection,
+          input: TOPICS.input,
+          verdictTopics: Object.values(verdicts),
+          records: createRecords(registry, options.maxEventBytes),
+          onUnusable: (position, problem) => this.#surroundings.unusable(`${position}: ${problem}`),
+        }),
+        policyOf: ({ policy }) => Promise.resolve(this.#surroundings.policyOf(policy.digest)),
+        inputTopic: TOPICS.input,
+        longestWindowMs: () => this.policy.longestWindowMs,
+        timer,
+        onStatus: (status) => this.#tell(status),
+      },
+      feeds.signal,
+    )
     try {
-      await runProcessor(alter(parts, this), signal)
+      await Promise.race([
+        runProcessor(alter(parts, this), signal),
+        rebuilding.then(() => new Promise<never>(() => {})),
+      ])
     } finally {
+      feeds.abort()
       await log.close()
       redis.close()
     }

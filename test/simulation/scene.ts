@@ -257,6 +257,12 @@ export class Scene {
         },
       }),
       alter: (parts) => mutant.alter(parts, this),
+      policyOf: (digest) => {
+        const policy = this.policies.find((it) => it.digest === digest)
+        if (policy === undefined) throw new Error(`a verdict names the policy ${digest}`)
+        return policy
+      },
+      unusable: (what) => this.fail(new Violation('a verdict can be read', what)),
       say: ({ owner }, text) => world.note(`  ${owner.name} says: ${text}`),
       ended: (process, why) => this.#ended(process, why),
     }

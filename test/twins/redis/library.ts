@@ -1,6 +1,7 @@
 import { AttemptLedger } from './attempts.ts'
 import { CounterBook } from './counters.ts'
 import type { Buckets, Counter, Stored } from './counters.ts'
+import { RebuildDesk } from './rebuild.ts'
 import { unpack } from './unpack.ts'
 
 /** What is recorded of one partition under one field: the lines of a run of offsets, forgotten together. */
@@ -18,6 +19,8 @@ type Partition = {
   reserved: number
   /** The one that its owner has met. */
   server: string
+  /** What lies below it was not observed in this epoch. */
+  since: number
   observations: Recorded[]
   grants: Recorded[]
   /** Runs in which some offset asked for nothing when it was observed. */
@@ -81,9 +84,10 @@ export class RedisLibrary {
   #owner: string | null = null
   readonly partitions = new Map<string, Partition>()
   readonly counters = new Map<string, Stored<Buckets>>()
-  readonly #events = new Map<string, Stored<string>>()
+  readonly events = new Map<string, Stored<string>>()
   readonly #contexts = new Map<string, string>()
   readonly #attempts = new AttemptLedger()
+  readonly #rebuild = new RebuildDesk()
   /** For a planted bug: whether an offset that has its facts is counted again. */
   protected readonly countsAgain: boolean = false
   /** For a planted bug: whether facts are forgotten where a replayed run ends elsewhere than before. */
@@ -111,6 +115,10 @@ export class RedisLibrary {
       case 'begin_reading':
       case 'end_attempts':
         return this.#attempts.call(name, args as readonly string[])
+      case 'claim_rebuild':
+      case 'restore':
+      case 'finish_rebuild':
+        return this.#rebuild.call(name, args, this, Math.floor(micros / 1000), keysMs)
       default:
         throw new Error(`the twin has no function ${name}`)
     }
@@ -128,8 +136,9 @@ export class RedisLibrary {
     this.unproven = false
     this.#met = null
     this.#owner = null
-    for (const map of [this.partitions, this.counters, this.#events, this.#contexts, this.#attempts.byPartition])
+    for (const map of [this.partitions, this.counters, this.events, this.#contexts, this.#attempts.byPartition])
       map.clear()
+    this.#rebuild.clear()
   }
 
   /** A second server with the same content. */
@@ -153,9 +162,10 @@ export class RedisLibrary {
         unasked: [...own.unasked],
       })
     for (const [name, it] of this.counters) copy.counters.set(name, it)
-    for (const [name, it] of this.#events) copy.#events.set(name, it)
+    for (const [name, it] of this.events) copy.events.set(name, it)
     for (const [name, it] of this.#contexts) copy.#contexts.set(name, it)
     for (const [name, it] of this.#attempts.byPartition) copy.#attempts.byPartition.set(name, it)
+    this.#rebuild.copyInto(copy.#rebuild)
     return copy
   }
 
@@ -163,7 +173,7 @@ export class RedisLibrary {
 
   #acquire([random = '', owner = '', ...args]: readonly string[], micros: number): readonly string[] {
     if (this.#owner !== null && this.#owner !== owner) return ['foreign', this.#owner]
-    const wasUnproven = this.#isUnproven()
+    const wasUnproven = this.isUnproven()
     if (args.length === 0) return ['owned', this.lostAt === null ? '0' : '1', wasUnproven ? '1' : '0']
     const claims = groupsOf(args, 5).map(claimOf)
     const isMending = this.epoch !== null && this.lostAt !== null
@@ -204,6 +214,7 @@ export class RedisLibrary {
       trim(own, Math.min(start, needed))
     } else {
       own.watermark = needed
+      own.since = needed
       own.epoch = epoch
       own.reserved = reserved
       own.observations = []
@@ -213,7 +224,7 @@ export class RedisLibrary {
     return [String(own.token), String(own.decided)]
   }
 
-  #isUnproven(): boolean {
+  isUnproven(): boolean {
     const isUsed = this.#met !== null || this.epoch !== null || this.lostAt !== null
     return this.unproven || (this.#met !== this.server && isUsed)
   }
@@ -239,7 +250,7 @@ export class RedisLibrary {
       if (own.watermark < Number(watermark) || own.reserved < Number(reserved)) behind ??= partition
       reminded.push(own)
     }
-    this.#moveTo(this.#isUnproven())
+    this.#moveTo(this.isUnproven())
     if (behind !== null) {
       this.#lose(Math.floor(micros / 1000))
       return ['fenced', behind]
@@ -345,9 +356,9 @@ export class RedisLibrary {
 
   #predecessor({ actionKey, digest }: Event, position: string, { duplicatesMs }: Scope): string | null {
     if (duplicatesMs === 0) return null
-    const known = this.#events.get(actionKey)
+    const known = this.events.get(actionKey)
     if (known === undefined || known.until < this.#keysMs) {
-      this.#events.set(actionKey, { value: position + digest, until: this.#keysMs + duplicatesMs })
+      this.events.set(actionKey, { value: position + digest, until: this.#keysMs + duplicatesMs })
       return null
     }
     return known.value.startsWith(position) ? null : known.value
@@ -389,6 +400,7 @@ const fresh = (): Partition => ({
   epoch: '',
   reserved: 0,
   server: '',
+  since: 0,
   observations: [],
   grants: [],
   unasked: [],
