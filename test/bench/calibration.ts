@@ -1,12 +1,22 @@
-/** The acceptance table of certification: how often thresholds chosen from 5,000 labels break what they promise. */
-import { parseArgs } from 'node:util'
+import { readOptions, wholeNumber } from '../arguments.ts'
 import { accept, BROKEN_MAX, DRAWS, type Acceptance, type Tally, type Way } from '../calibration/acceptance.ts'
 import { SERIES, seriesOf } from '../calibration/series.ts'
 
-const { values } = parseArgs({
-  options: { only: { type: 'string', default: '' }, draws: { type: 'string', default: String(DRAWS) } },
-})
-const draws = Number(values.draws)
+const HELP = `npm run bench:calibration -- [--only NAME] [--draws N]
+
+The acceptance table of certification: how often thresholds chosen from 5,000 labels break what they promise.
+
+  --only NAME  only series with this in their name
+  --draws N    draws of labels a series                                             (${DRAWS})
+`
+
+const OPTIONS = {
+  only: { type: 'string', default: '' },
+  draws: { type: 'string', default: String(DRAWS) },
+} as const
+
+const values = readOptions(OPTIONS, HELP)
+const draws = wholeNumber('draws', values.draws)
 const risks = [0.01, 0.05, 0.1]
 
 type Row = { readonly name: string; readonly risk: number; readonly result: Acceptance }

@@ -1,10 +1,10 @@
 /** `npm run bench`: measures what the project promises about its speed. See README.md in this folder. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'
 import { openStack, STACK_KINDS } from '../../deploy/local/stack.ts'
 import type { Stack } from '../../deploy/local/stack.ts'
+import { readOptions, refuse, wholeNumber } from '../arguments.ts'
 import { isReached, loadNow, machineOf } from './figure.ts'
 import type { Figure } from './figure.ts'
 import { FIGURES } from './figures.ts'
@@ -23,24 +23,20 @@ const USAGE = `npm run bench -- [options]
   --json          print the report as JSON; it always goes to .sluice/bench.json too
   --profile DIR   write CPU profiles of the drains there`
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string' },
-    events: { type: 'string', default: '200000' },
-    runs: { type: 'string', default: '5' },
-    stack: { type: 'string' },
-    json: { type: 'boolean', default: false },
-    profile: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
-})
+const OPTIONS = {
+  only: { type: 'string' },
+  events: { type: 'string', default: '200000' },
+  runs: { type: 'string', default: '5' },
+  stack: { type: 'string' },
+  json: { type: 'boolean', default: false },
+  profile: { type: 'string' },
+} as const
+
+const values = readOptions(OPTIONS, USAGE)
 
 const wanted = values.only?.split(',') ?? [...FIGURES.keys()]
 const unknown = wanted.filter((it) => !FIGURES.has(it))
-if (values.help || unknown.length > 0) {
-  console.error(unknown.length > 0 ? `no such figure: ${unknown.join(', ')}\n${USAGE}` : USAGE)
-  process.exit(unknown.length > 0 ? 2 : 0)
-}
+if (unknown.length > 0) refuse(`no such figure: ${unknown.join(', ')}\n${USAGE}`)
 const report = await measure()
 const lines = values.json ? [JSON.stringify(report, null, 2)] : ['', ...tableOf(report)]
 for (const line of lines) console.log(line)
@@ -55,8 +51,8 @@ async function measure(): Promise<Report> {
   const options = {
     stack,
     log,
-    runs: Number(values.runs),
-    events: Number(values.events),
+    runs: wholeNumber('runs', values.runs),
+    events: wholeNumber('events', values.events),
     profile: values.profile ?? null,
   }
   const scene = await openScene(options, open)

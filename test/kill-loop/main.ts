@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readOptions, wholeNumber } from '../arguments.ts'
 import { inWords, summarize } from './report.ts'
 import type { Summary } from './report.ts'
 import { playRound } from './round.ts'
@@ -17,7 +17,8 @@ Processors are killed, frozen and stopped, brokers and Redis are killed and fail
 input is held against what librdkafka reads, and Redis' counters against a recount. Exit code 1 when anything was lost,
 doubled, changed or counted wrong; the logs are then kept.
 
-  --kills N      kills of processes; a broker for every tenth                       (60)
+  --kills N      kills of processes                                                 (60)
+  --broker-every N  a broker is killed for so many of them                          (10)
   --seed S       what is done to whom; not the timing                               (1)
   --round N      kills a round; each has a deployment of its own                    (100)
   --workers W    processors in the group                                            (3)
@@ -30,22 +31,22 @@ doubled, changed or counted wrong; the logs are then kept.
   --times N      samples of each kind                                               (10)
 `
 
-const { values } = parseArgs({
-  options: {
-    kills: { type: 'string', default: '60' },
-    seed: { type: 'string', default: '1' },
-    round: { type: 'string', default: '100' },
-    workers: { type: 'string', default: '3' },
-    rate: { type: 'string', default: '200' },
-    brokers: { type: 'string' },
-    for: { type: 'string', default: '1440' },
-    out: { type: 'string' },
-    json: { type: 'boolean', default: false },
-    recovery: { type: 'boolean', default: false },
-    times: { type: 'string', default: '10' },
-    help: { type: 'boolean', default: false },
-  },
-})
+const OPTIONS = {
+  kills: { type: 'string', default: '60' },
+  seed: { type: 'string', default: '1' },
+  'broker-every': { type: 'string', default: '10' },
+  round: { type: 'string', default: '100' },
+  workers: { type: 'string', default: '3' },
+  rate: { type: 'string', default: '200' },
+  brokers: { type: 'string' },
+  for: { type: 'string', default: '1440' },
+  out: { type: 'string' },
+  json: { type: 'boolean', default: false },
+  recovery: { type: 'boolean', default: false },
+  times: { type: 'string', default: '10' },
+} as const
+
+const values = readOptions(OPTIONS, HELP)
 
 const began = Date.now()
 const say = (line: string): void => {
@@ -58,7 +59,10 @@ const say = (line: string): void => {
  */
 const PATIENT = { REDIS_DEADLINE_MS: '2000', SCHEMA_REGISTRY_TIMEOUT_MS: '20000' }
 
-const SETTINGS = { workers: Number(values.workers), rate: Number(values.rate), say }
+const number = (name: Exclude<keyof typeof values, 'json' | 'recovery' | 'help' | 'brokers' | 'out'>): number =>
+  wholeNumber(name, values[name])
+
+const SETTINGS = { workers: number('workers'), rate: number('rate'), say }
 
 async function main(): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-kill-loop-'))
@@ -74,14 +78,18 @@ async function main(): Promise<number> {
 
 /** Round after round; whether nothing was found. */
 async function torment(servers: KillServers, folder: string): Promise<boolean> {
-  const [kills, perRound, seed] = [Number(values.kills), Number(values.round), Number(values.seed)]
-  const over = AbortSignal.timeout(Number(values.for) * 60_000)
+  const [kills, perRound, seed] = [number('kills'), number('round'), number('seed')]
+  const over = AbortSignal.timeout(number('for') * 60_000)
   const results: RoundResult[] = []
   const run = { seed, brokers: servers.brokers, workers: SETTINGS.workers }
   const summary = (of: readonly RoundResult[]): Summary =>
     summarize({ ...run, seconds: Math.round((Date.now() - began) / 1000) }, of)
   for (let done = 0, round = 1; done < kills && !over.aborted; round++) {
-    const own = { seed: seed * 1_000 + round, kills: Math.min(perRound, kills - done) }
+    const own = {
+      seed: seed * 1_000 + round,
+      kills: Math.min(perRound, kills - done),
+      brokerEvery: number('broker-every'),
+    }
     const result = await playRound({
       ...SETTINGS,
       ...own,
@@ -102,10 +110,7 @@ async function torment(servers: KillServers, folder: string): Promise<boolean> {
 
 /** Whether every goal was kept. */
 async function recover(servers: KillServers, folder: string): Promise<boolean> {
-  const found = await measureRecovery(
-    { ...SETTINGS, servers, seed: Number(values.seed), folder, env: {} },
-    Number(values.times),
-  )
+  const found = await measureRecovery({ ...SETTINGS, servers, seed: number('seed'), folder, env: {} }, number('times'))
   const seconds = (ms: number): string => `${(ms / 1000).toFixed(2)} s`
   const rows = found.map(
     ({ what, goal, samples, median, p95 }) =>
@@ -117,5 +122,4 @@ async function recover(servers: KillServers, folder: string): Promise<boolean> {
   return found.every(({ p95, goal }) => p95 <= goal)
 }
 
-if (values.help) console.log(HELP)
-else process.exitCode = await main()
+process.exitCode = await main()

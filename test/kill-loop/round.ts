@@ -17,6 +17,8 @@ import { killAnyTime, rollingRestart, serves, torment } from './worker-deeds.ts'
 
 export type RoundSettings = SceneSettings & {
   readonly kills: number
+  /** So many kills of processes come for each of a broker. */
+  readonly brokerEvery: number
   /** No further deeds after it; what was done is verified. */
   readonly over: AbortSignal
 }
@@ -43,7 +45,7 @@ export type ExecutorResult = {
 }
 
 /** So many kills of processes come for each of these. */
-const KILLS_FOR = { broker: 10, redis: 25, executor: 20, rollingRestart: 60 } as const
+const KILLS_FOR = { redis: 25, executor: 20, rollingRestart: 60 } as const
 /** Kills that come together with the loss of Redis' last writes, at a round's end. */
 const LAST_KILLS = 4
 const DRAIN_MS = 180_000
@@ -101,7 +103,7 @@ function compared(
   return recount(decided, stored, deployment.topics.input, unread)
 }
 
-async function tormentAll(scene: Scene, { kills, over }: RoundSettings): Promise<void> {
+async function tormentAll(scene: Scene, { kills, brokerEvery, over }: RoundSettings): Promise<void> {
   const { tally, workers, servers } = scene
   const enough = new AbortController()
   const either = AbortSignal.any([enough.signal, over])
@@ -110,7 +112,7 @@ async function tormentAll(scene: Scene, { kills, over }: RoundSettings): Promise
     repeat(tally, each, either, () => deed(scene.torment(actor, either)))
   const actors = [
     ...workers.map((worker, at) => torment(worker, scene.torment(at, either))),
-    every(KILLS_FOR.broker, 100, (it) => killBroker(servers, it)),
+    every(brokerEvery, 100, (it) => killBroker(servers, it)),
     every(KILLS_FOR.redis, 200, (it) => killRedis(servers, workers, it)),
     every(KILLS_FOR.rollingRestart, 300, (it) => rollingRestart(workers, it)),
     every(KILLS_FOR.executor, 400, async () => {

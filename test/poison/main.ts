@@ -1,21 +1,27 @@
-import { parseArgs } from 'node:util'
+import { readOptions, wholeNumber } from '../arguments.ts'
 import { fuzz } from './fuzz.ts'
 
-/**
- * `npm run poison -- --inputs N [--seed S] [--json]`: hostile records through decode, decide and encode. Exit code 1 when
- * one crashed, took longer than 50 ms, or became neither a verdict nor a dead letter.
- */
-const { values } = parseArgs({
-  options: {
-    inputs: { type: 'string', default: '1000000' },
-    seed: { type: 'string', default: '1' },
-    json: { type: 'boolean', default: false },
-  },
-})
+const HELP = `npm run poison -- --inputs N [--seed S] [--json]
+
+Hostile records through decode, decide and encode. Exit code 1 when one crashed, took longer than 50 ms, or became neither
+a verdict nor a dead letter.
+
+  --inputs N  how many                     (1000000)
+  --seed S    which                        (1)
+  --json      print the result as JSON
+`
+
+const OPTIONS = {
+  inputs: { type: 'string', default: '1000000' },
+  seed: { type: 'string', default: '1' },
+  json: { type: 'boolean', default: false },
+} as const
+
+const values = readOptions(OPTIONS, HELP)
 
 const HANG_MS = 50
 const began = performance.now()
-const fuzzed = await fuzz(Number(values.inputs), Number(values.seed), (done) => {
+const fuzzed = await fuzz(wholeNumber('inputs', values.inputs), wholeNumber('seed', values.seed), (done) => {
   if (!values.json && done % 1_000_000 === 0) console.log(`${done.toLocaleString('en')} inputs`)
 })
 const result = {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { readOptions, refuse, wholeNumber } from '../arguments.ts'
 import { resume, runSeeds, writeWhole } from './campaign.ts'
 import type { FailedSeed, Progress } from './campaign.ts'
 import { MUTANT_NAMES } from './mutant-names.ts'
@@ -34,23 +34,9 @@ const OPTIONS = {
   workers: { type: 'string', default: '2' },
   progress: { type: 'string' },
   out: { type: 'string' },
-  help: { type: 'boolean', default: false },
 } as const
 
-const values = given()
-
-function given() {
-  try {
-    return parseArgs({ options: OPTIONS }).values
-  } catch (error) {
-    return refuse(`${(error as Error).message}\n\n${HELP}`)
-  }
-}
-
-function refuse(why: string): never {
-  console.error(why)
-  process.exit(2)
-}
+const values = readOptions(OPTIONS, HELP)
 
 const REGRESSIONS = new URL('./regressions.json', import.meta.url)
 /** A planted bug must be found within so many seeds. */
@@ -66,18 +52,9 @@ const say = (line: string): void => {
 }
 
 async function main(): Promise<number> {
-  if (values.help) {
-    console.log(HELP)
-    return 0
-  }
   const steps = wholeNumber('steps', values.steps)
   await using pool = new Pool(wholeNumber('workers', values.workers))
   return values.mutants ? await findMutants(pool, steps) : await simulate(pool, steps)
-}
-
-function wholeNumber(name: string, text: string): number {
-  const number = Number(text)
-  return Number.isInteger(number) && number > 0 ? number : refuse(`--${name} ${text}: a whole number above 0 is needed`)
 }
 
 async function simulate(pool: Pool, steps: number): Promise<number> {
