@@ -13,8 +13,8 @@ import type { World } from './world.ts'
 /** The brokers as the network has them. */
 export type Brokers = {
   readonly isAlive: (node: number) => boolean
-  /** `isLate`: whoever sent the request has closed the connection. */
-  readonly handle: (node: number, request: TwinRequest, reply: (body: Buffer) => void, isLate: boolean) => void
+  /** `isStray`: whoever sent the request has closed the connection, or had it served before. */
+  readonly handle: (node: number, request: TwinRequest, reply: (body: Buffer) => void, isStray: boolean) => void
   /** A connection was made; `cut` ends it. Returns what forgets it. */
   readonly connected: (node: number, cut: () => void) => () => void
 }
@@ -107,6 +107,7 @@ class SimulatedConnection implements BrokerConnection {
     if (meddled !== null && 'answer' in meddled) return Promise.resolve(meddled.answer)
     if (meddled !== null) body = Buffer.from(meddled.body)
     this.#pending.add(reject)
+    let isServed = false
     this.#link.request(apiName, (reply) => {
       const respond = (answer: Buffer): void =>
         reply(() => {
@@ -114,7 +115,9 @@ class SimulatedConnection implements BrokerConnection {
           this.#meddler?.hear(this.#owner, apiName, body, answer)
           resolve(answer)
         })
-      this.#brokers.handle(node, { apiKey, apiVersion, body, clientId }, respond, !this.#link.open)
+      const isStray = isServed || !this.#link.open
+      isServed = true
+      this.#brokers.handle(node, { apiKey, apiVersion, body, clientId }, respond, isStray)
     })
     return promise
   }

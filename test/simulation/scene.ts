@@ -47,7 +47,7 @@ export class Scene {
   readonly mutant: Mutant
   readonly #surroundings: Surroundings
   readonly #cuts = new Map<number, Set<() => void>>()
-  /** Processes whose slot another one had as well, or joined the group with. */
+  /** Processes whose slot another one had as well, or a stray request took. */
   readonly #rivals = new Set<Process>()
   #spawned = 0
   #policy: Policy
@@ -279,8 +279,9 @@ export class Scene {
   }
 
   /**
-   * Only another process that had the same slot at the same time can have taken it; or a JoinGroup that nobody waits for
-   * any more: the process' own, of a connection that it has given up, or one of the process that had the slot before.
+   * Only another process that had the same slot at the same time can have taken it; or a request that takes it and that
+   * nobody waits for any more: the process' own, served twice or of a connection that it has given up, or one of the process
+   * that had the slot before.
    */
   #checkTaken(process: Process): void {
     if (!this.#rivals.has(process))
@@ -289,9 +290,9 @@ export class Scene {
       )
   }
 
-  #noteJoin(owner: Owner, isLate: boolean): void {
+  #noteTaking(owner: Owner, isStray: boolean): void {
     const sender = this.processes.find((it) => it.owner === owner)
-    if (sender === undefined || (sender.state === 'running' && !isLate)) return
+    if (sender === undefined || (sender.state === 'running' && !isStray)) return
     for (const it of this.running) if (it.slot === sender.slot) this.#rivals.add(it)
   }
 
@@ -302,9 +303,9 @@ export class Scene {
   #connectOf(owner: Owner) {
     const brokers: Brokers = {
       isAlive: (node) => node >= 1 && node <= this.plan.brokers && !this.deadBrokers.has(node),
-      handle: (node, request, reply, isLate) => {
+      handle: (node, request, reply, isStray) => {
         this.touched = true
-        if (request.apiKey === JOIN_GROUP) this.#noteJoin(owner, isLate)
+        if (TAKING.has(request.apiKey)) this.#noteTaking(owner, isStray)
         this.kafka.handle(node, request, reply)
       },
       connected: (node, cut) => {
@@ -351,8 +352,8 @@ export class Scene {
   }
 }
 
-/** The key of its requests. */
-const JOIN_GROUP = 11
+/** The keys of JoinGroup and InitProducerId, by which a process takes its slot. */
+const TAKING = new Set([11, 22])
 
 /** Far more than a seed's traffic; what may be held is bounded by what is under way. */
 const BUFFER_BYTES = 64 * 1024
