@@ -143,12 +143,7 @@ function rebuildStatusTeller(health: Health, { metrics }: Telemetry, logger: Log
   return (status) => {
     health.rebuildStatus(status)
     metrics.rebuild(status)
-    const step =
-      status.kind === 'waiting' || status.kind === 'unproven'
-        ? status.why
-        : status.kind === 'rebuilding'
-          ? `here ${status.here}`
-          : status.kind
+    const step = 'why' in status ? status.why : status.kind === 'rebuilding' ? `here ${status.here}` : status.kind
     if (step === told) return
     told = step
     if (status.kind === 'unproven')

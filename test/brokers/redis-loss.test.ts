@@ -17,12 +17,18 @@ beforeAll(async () => {
 afterAll(() => server[Symbol.asyncDispose]())
 beforeEach(async () => {
   await server.admin.flushall()
-  redis = await openRedis({ url: server.url, deployment: 'loss', topic: 'model.outputs', group: 'g', deadlineMs: 5000 })
-  await expect.poll(() => redis.trouble()).toBeNull()
+  redis = await open()
   caller = new Caller(redis.store)
   await caller.own()
 })
 afterEach(() => redis.close())
+
+async function open(): Promise<RedisState> {
+  const options = { url: server.url, deployment: 'loss', topic: 'model.outputs', group: 'g', deadlineMs: 5000 }
+  const opened = await openRedis(options)
+  await expect.poll(() => opened.trouble()).toBeNull()
+  return opened
+}
 
 test('without its epoch, state refuses its owners and counts as lost', async () => {
   await caller.observe(0, [{}, {}], { committed: 0 })
@@ -122,4 +128,25 @@ test('a policy with thousands of counters and contexts for one call is no troubl
     wishes.map((it, n) => ({ ...it, actionKey: `again-${n}` })),
   )
   expect(new Set(again.flatMap((it) => [...it.counters.values()]))).toEqual(new Set([1]))
+})
+
+test('a process without work learns of a loss all the same', async () => {
+  await caller.observe(0, [{}])
+  await server.admin.flushall()
+  await expect.poll(async () => (await caller.ask([])).kind, { timeout: 5000 }).toBe('fenced')
+})
+
+test('a new deployment is not trusted before the owners of all partitions have told what they know', async () => {
+  await server.admin.flushall()
+  const [one, two] = [await open(), await open()]
+  const [first, second] = [new Caller(one.store, 2), new Caller(two.store, 2)]
+  await first.own(0)
+  const lost = async (from: number) => (await first.observe(from, [{}]))[0]!.lost
+  expect(await lost(0)).toBe(true)
+  await second.own(1)
+  expect(await lost(1)).toBe(true)
+  expect((await second.ask([])).kind).toBe('observed')
+  expect(await lost(2)).toBe(false)
+  one.close()
+  two.close()
 })

@@ -99,7 +99,7 @@ export class Process {
 
   /** Each step once, for the trace. */
   #tell(status: RebuildStatus): void {
-    const step = status.kind === 'waiting' || status.kind === 'unproven' ? `${status.kind}: ${status.why}` : status.kind
+    const step = 'why' in status ? `${status.kind}: ${status.why}` : status.kind
     if (step !== this.#told) this.#surroundings.say(this, `state ${step}`)
     this.#told = step
   }
