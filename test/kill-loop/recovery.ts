@@ -42,6 +42,8 @@ export async function measureRecovery(settings: SceneSettings, times: number): P
     samples.set(what, [...(samples.get(what) ?? []), ms])
     settings.say(`${(ms / 1000).toFixed(2).padStart(6)} s  ${what}`)
   }
+  // A broker without others is missed until it is back, whatever the processors do.
+  if (scene.servers.brokers === 1) settings.say('one broker alone: what its loss costs is not measured')
   const traffic = scene.traffic()
   await sleep(3_000)
   const [victim] = scene.workers
@@ -51,7 +53,6 @@ export async function measureRecovery(settings: SceneSettings, times: number): P
     await killedForGood(scene, victim, record)
     await stoppedInOrder(scene, victim, record)
     await redisAway(scene, n % 2 === 0, record)
-    // A broker without others is missed until it is back, whatever the processors do.
     if (scene.servers.brokers > 1) await brokerKilled(scene, 1 + (n % scene.servers.brokers), record)
   }
   await traffic.stop()
