@@ -158,9 +158,14 @@ export type StateStore = {
   /**
    * Takes the partitions over. `committed` is compared with the watermark: less seen than committed means lost state.
    * `decided`: below it all was committed before; beyond `start` only where somebody has set the group's offset back.
-   * `partitions`: how many the input has; what an owner of another one knows may be missing as well.
+   * `partitions`: how many the input has; what an owner of another one knows may be missing as well. `generation`: the
+   * assignment's; who was not given a partition in the one before may have had a successor, whose places it knows nothing of.
    */
-  readonly acquire: (positions: ReadonlyMap<number, Position>, partitions: number) => Promise<Owned | StateRefusal>
+  readonly acquire: (
+    positions: ReadonlyMap<number, Position>,
+    partitions: number,
+    generation: number,
+  ) => Promise<Owned | StateRefusal>
   /**
    * Counts and reads, once per offset for ever: a repeated offset gets its recorded observation. One round trip; none
    * without ranges, unless state is to be told what it missed while it was away.

@@ -93,7 +93,7 @@ async function takeState(processor: Running, assignment: Assignment, signal: Abo
   const { log, state, observer } = processor
   if (signal.aborted || assignment.ended.aborted) return null
   const committed = new Map([...assignment.positions].map(([partition, { start }]) => [partition, start]))
-  const answer = await state.acquire(assignment.positions, assignment.partitions)
+  const answer = await state.acquire(assignment.positions, assignment.partitions, assignment.generation)
   if (answer.kind === 'owned' && !(await log.confirm(assignment))) return null
   if (answer.kind !== 'owned') observer.refused(answer)
   const { tokens, decided } = answer.kind === 'owned' ? answer : NOTHING_OWNED

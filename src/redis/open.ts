@@ -81,7 +81,7 @@ export async function openRedis(config: RedisConfig): Promise<RedisState> {
     check: async () => {
       const info = await connection.info()
       if (info === null) return { kind: 'unavailable', fault: connection.fault() }
-      await store.acquire(new Map(), 0)
+      await store.acquire(new Map(), 0, 0)
       return store.trouble === null ? suitability(info) : { kind: 'foreign', problem: store.trouble.detail }
     },
     trouble: () => (connection.isServing ? store.trouble : connection.fault()),

@@ -10,8 +10,10 @@ import type {
   StateStore,
 } from '../processor/ports.ts'
 import { Backlog } from './backlog.ts'
-import type { Answer, Connection } from './connection.ts'
+import type { Connection } from './connection.ts'
 import { readGrants, readObservations } from './replies.ts'
+import { claimArgs, foreign, isLost, ownerOf, rangeArgs, readable, textsOf, wholeMs, zip } from './state-calls.ts'
+import type { Claim, Owner } from './state-calls.ts'
 import { observeSegment, reserveSegment } from './segment.ts'
 import type { Segment } from './segment.ts'
 
@@ -29,6 +31,8 @@ export type RedisStateConfig = {
 
 /** A process that has nothing to tell for so long asks whether state still knows it, and so learns of a loss. */
 const REMIND_MS = 1_000
+/** Who finds state to be another group's decides without it for so long before it asks again. */
+const FOREIGN_MS = 5_000
 /** Events told to Redis in one catch-up call. */
 const CATCH_UP_EVENTS = 2_000
 
@@ -42,20 +46,12 @@ type Reserved = Awaited<ReturnType<StateStore['reserve']>>
  */
 type Owned = { readonly token: number; readonly reached: number; readonly since: number }
 
-/** How one partition is acquired: see `acquire` in sluice.lua. */
-type Claim = {
-  readonly partition: number
-  readonly position: Position
-  readonly needed: number
-  readonly reserved: number
-}
-
 /**
  * StateStore over the function library. An `observe` that gets no answer is remembered, and told to Redis in order
  * before the partition's next observe, so a short outage is not lost state; telling it twice is harmless. While it
  * catches up, for at most the deadline a call, observe is `unavailable` still; so it is for all partitions until what
  * any of them missed is told, since they share their counters. A partition without a token (0) is remembered likewise
- * until Redis answers, and then refused as fenced, so that it gets acquired.
+ * until Redis answers, and then refused as fenced, so that it gets acquired; so is a process that asks for nothing.
  *
  * Behind a new connection may be a server that lacks the last writes: a replica that took over, or a restart. So how far
  * each partition had come is told to it before anything else, and what it lacks is then noticed as loss. Until the owners
@@ -70,6 +66,10 @@ export class RedisStateStore implements StateStore {
   readonly #reserved = new Map<number, number>()
   /** What state has ever given to this process: it must know of these, though nothing of them is committed yet. */
   readonly #known = new Set<number>()
+  /** Per partition that is assigned to this process the last generation in which it was. */
+  readonly #generations = new Map<number, number>()
+  /** Whether what is assigned was acquired. */
+  #isAcquired = false
   /** The connection that `#owned` was last told to. */
   #session = -1
   /** When state last knew this process as the owner of `#owned`, ms. */
@@ -79,6 +79,8 @@ export class RedisStateStore implements StateStore {
   #turn: Promise<unknown> = Promise.resolve()
   #isIncomplete = false
   #trouble: Fault | null = null
+  /** While there is trouble, when this process asks again whether it may use this state, ms. */
+  #asksAgainAt = 0
 
   constructor(config: RedisStateConfig, connection: Connection) {
     this.#config = config
@@ -107,12 +109,15 @@ export class RedisStateStore implements StateStore {
   }
 
   /**
-   * A partition this process kept keeps what is remembered of it, as long as that reaches up to where it now starts:
-   * nobody else observed in between, or what is remembered has been observed since and is passed over. Otherwise, and
-   * for partitions given away, it is forgotten, and whoever observes next finds the watermark too low.
+   * A partition this process kept keeps what is remembered of it, as long as that reaches up to where it now starts.
+   * Otherwise it is forgotten, and whoever observes next finds the watermark too low. So it is where a generation lies in
+   * between: another owner of that may have committed the same events and taken places for them, of which this process
+   * knows nothing, and where state has lost them, only the verdicts can tell.
    */
-  acquire(positions: ReadonlyMap<number, Position>, partitions: number): Promise<Acquired> {
+  acquire(positions: ReadonlyMap<number, Position>, partitions: number, generation: number): Promise<Acquired> {
     return this.#inTurn(async () => {
+      this.#assign([...positions.keys()], generation)
+      this.#isAcquired = false
       for (const partition of this.#reserved.keys()) if (!positions.has(partition)) this.#reserved.delete(partition)
       for (const partition of this.#owned.keys()) if (!positions.has(partition)) this.#owned.delete(partition)
       // What this process knows of a partition that it keeps is more than what the group has committed.
@@ -127,8 +132,12 @@ export class RedisStateStore implements StateStore {
       if (answer.kind === 'unavailable') return answer
       const [kind, figure, unproven, ...given] = answer.reply as readonly string[]
       this.#trouble = kind === 'foreign' ? foreign(figure ?? '', this.#config) : null
-      if (this.#trouble !== null) return { kind: 'unavailable', fault: this.#trouble }
+      if (this.#trouble !== null) {
+        this.#asksAgainAt = Date.now() + FOREIGN_MS
+        return { kind: 'unavailable', fault: this.#trouble }
+      }
       this.#isIncomplete = figure === '1' || unproven === '1'
+      this.#isAcquired = true
       this.#keepOnly(claims)
       for (const [at, { partition, needed }] of claims.entries())
         this.#owned.set(partition, { token: Number(given[2 * at]), reached: needed, since: 0 })
@@ -179,8 +188,9 @@ export class RedisStateStore implements StateStore {
     longestWindowMs: string,
   ): Promise<Observed> {
     if (!this.#connection.isServing) return { kind: 'unavailable', fault: this.#connection.fault() }
-    const unowned = ranges.find((it) => !(it.token > 0))
-    if (unowned !== undefined) return { kind: 'fenced', partition: unowned.partition }
+    if (this.#trouble !== null && Date.now() < this.#asksAgainAt) return { kind: 'unavailable', fault: this.#trouble }
+    const unowned = this.#unowned(ranges)
+    if (unowned !== undefined) return { kind: 'fenced', partition: unowned }
     const deadline = Date.now() + this.#config.deadlineMs
     const refusal = await this.#settle(ranges, [duplicatesMs, longestWindowMs], deadline)
     if (refusal !== null) return refusal
@@ -294,6 +304,22 @@ export class RedisStateStore implements StateStore {
     return { kind: 'observed', observations }
   }
 
+  #assign(partitions: readonly number[], generation: number): void {
+    const before = new Map(this.#generations)
+    this.#generations.clear()
+    for (const partition of partitions) {
+      const last = before.get(partition)
+      if (last !== generation && last !== generation - 1) this.#backlog.forget(partition)
+      this.#generations.set(partition, generation)
+    }
+  }
+
+  /** A partition that must be acquired first; where nothing is asked, one that was asked for without an answer. */
+  #unowned(ranges: readonly ObserveRange[]): number | undefined {
+    if (ranges.length > 0) return ranges.find((it) => !(it.token > 0))?.partition
+    return this.#isAcquired ? undefined : this.#generations.keys().next().value
+  }
+
   #claim(partition: number, position: Position): Claim {
     const remembered = this.#backlog.startOf(partition, position.start)
     const reserved = this.#reserved.get(partition) ?? 0
@@ -318,71 +344,3 @@ export class RedisStateStore implements StateStore {
     return result
   }
 }
-
-const claimArgs = ({ partition, position, needed, reserved }: Claim): string[] => [
-  String(partition),
-  position.committed === null ? '' : String(position.committed),
-  String(position.start),
-  String(needed),
-  String(reserved),
-]
-
-const ownerOf = ({ group, topic }: RedisStateConfig): string => `group ${group} on topic ${topic}`
-
-function foreign(owner: string, config: RedisStateConfig): Fault {
-  const detail =
-    `this deployment’s state in Redis belongs to ${owner}, and this process decides for ${ownerOf(config)}: ` +
-    'set SLUICE_DEPLOYMENT to a name of its own, since two groups would take the state from each other for ever; ' +
-    `if that group is gone for good, say so with \`redis-cli HDEL '{${config.deployment}}:state' owner\``
-  return { code: 'state.unavailable', detail, retry: true }
-}
-
-/** Whose range it is. */
-type Owner = Pick<ObserveRange, 'partition' | 'token'>
-
-function rangeArgs(
-  owner: Owner & { readonly committed: number },
-  segment: Segment | undefined,
-  mode: 'answer' | 'quiet',
-): (string | Buffer)[] {
-  if (segment === undefined) return []
-  const { partition, token, committed } = owner
-  const { from, next, bytes } = segment
-  return [String(partition), String(token), String(from), String(next), String(committed), mode, bytes]
-}
-
-type Texts = { readonly kind: 'ok'; readonly all: readonly string[] } | StateRefusal
-
-function textsOf(answer: Answer): Texts {
-  if (answer.kind === 'unavailable') return answer
-  const [kind = '', ...all] = answer.reply as readonly string[]
-  return kind === 'fenced' ? { kind, partition: Number(all[0]) } : { kind: 'ok', all }
-}
-
-/** What was read, or a fault where something else than this library has written to our keys. */
-function readable<T>(read: () => T): T | StateRefusal {
-  try {
-    return read()
-  } catch (cause) {
-    const detail = 'Redis holds facts that cannot be read; somebody else has written to this deployment’s keys'
-    return { kind: 'unavailable', fault: { code: 'state.unavailable', detail, retry: true, cause } }
-  }
-}
-
-/** Null when an answer is missing: state holds the offset committed, so this call comes from a past it has left. */
-function zip<T>(asked: readonly { readonly offset: number }[], answers: readonly (T | null)[]): Map<number, T> | null {
-  const byOffset = new Map<number, T>()
-  let at = 0
-  for (const { offset } of asked) {
-    const answer = answers[at++]
-    if (answer === undefined || answer === null) return null
-    byOffset.set(offset, answer)
-  }
-  return byOffset
-}
-
-/** As the last of them says. */
-const isLost = (byOffset: ReadonlyMap<number, Observation>): boolean => [...byOffset.values()].at(-1)?.lost ?? false
-
-/** Redis takes whole milliseconds; rounded up, so that nothing is forgotten early. */
-const wholeMs = (ms: number): string => String(Math.max(0, Math.ceil(ms)))

@@ -12,7 +12,7 @@ export function timedState(store: StateStore, roundTrip: Metrics['stateRoundTrip
     }
   }
   return {
-    acquire: (positions, partitions) => timed('acquire', () => store.acquire(positions, partitions)),
+    acquire: (...assigned) => timed('acquire', () => store.acquire(...assigned)),
     observe: (ranges, duplicatesMs, longestWindowMs) => {
       const ask = (): ReturnType<StateStore['observe']> => store.observe(ranges, duplicatesMs, longestWindowMs)
       // Without a range there is hardly ever anything to tell, and no round trip then.

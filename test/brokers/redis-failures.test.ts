@@ -190,12 +190,15 @@ describe('a Redis that fails', () => {
   test('belongs to one group: another one is told whose it is and what to do, and decides without it', async () => {
     const other = await open({ group: 'other' })
     await untilServing(other)
-    const answer = await other.store.acquire(new Map([[0, { start: 0, committed: null }]]), 1)
+    const answer = await other.store.acquire(new Map([[0, { start: 0, committed: null }]]), 1, 1)
     expect(answer).toMatchObject({
       kind: 'unavailable',
       fault: { detail: expect.stringMatching(/belongs to group g on topic model.outputs.*set SLUICE_DEPLOYMENT/) },
     })
     expect(other.trouble()?.detail).toContain('belongs to group g')
+    const asks = new Caller(other.store)
+    expect(await asks.ask([asks.range(0, some(1))])).toEqual(answer)
+    expect(await asks.ask([])).toEqual(answer)
     expect((await caller.ask([caller.range(2, some(1))])).kind).toBe('observed')
     other.close()
   })
@@ -237,7 +240,7 @@ describe('a connection', () => {
     const opened = await timed(() => open())
     const late = opened.result
     caller = new Caller(late.store)
-    const answer = await timed(() => caller.store.acquire(new Map([[0, { start: 0, committed: null }]]), 1))
+    const answer = await timed(() => caller.store.acquire(new Map([[0, { start: 0, committed: null }]]), 1, 1))
     await server.start()
     const back = await untilServing(late)
     late.close()

@@ -335,7 +335,7 @@ test('who took a partition before it was known how far it was decided takes it a
   const decided = new Map([[0, 9]])
   expect((await one.redis.rebuild.restore(claimed, { ...runOf(0, 2), decided }, 0.5)).kind).toBe('restored')
   expect((await caller.ask([caller.range(3, [{}])])).kind).toBe('fenced')
-  expect(await one.store.acquire(setBack, 1)).toMatchObject({ kind: 'owned', decided })
+  expect(await one.store.acquire(setBack, 1, 2)).toMatchObject({ kind: 'owned', decided })
   await one.close()
 })
 

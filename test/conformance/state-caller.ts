@@ -57,6 +57,8 @@ export class Caller {
   readonly store: StateStore
   /** How many partitions there are, its own and others'. */
   readonly partitions: number
+  /** Of the group, in which it acquires. */
+  generation = 1
 
   constructor(store: StateStore, partitions = 1) {
     this.store = store
@@ -68,7 +70,7 @@ export class Caller {
   }
 
   async ownAll(positions: ReadonlyMap<number, Position>): Promise<number> {
-    const answer = await this.store.acquire(positions, this.partitions)
+    const answer = await this.store.acquire(positions, this.partitions, this.generation)
     if (answer.kind !== 'owned') throw new Error(`acquire was ${answer.kind}`)
     for (const [partition, token] of answer.tokens) this.tokens.set(partition, token)
     return [...answer.tokens.values()][0]!

@@ -38,7 +38,7 @@ export function outageConformance(name: string, open: () => Promise<StateSubject
       await caller.observe(0, some(2))
       await subject.away()
       await caller.ask([caller.range(2, some(3))])
-      expect((await caller.store.acquire(new Map([[0, { start: 5, committed: 5 }]]), 1)).kind).toBe('unavailable')
+      expect((await caller.store.acquire(new Map([[0, { start: 5, committed: 5 }]]), 1, 1)).kind).toBe('unavailable')
       caller.tokens.clear()
       await caller.ask([caller.range(5, some(2))])
       await subject.back()
@@ -113,6 +113,21 @@ export function outageConformance(name: string, open: () => Promise<StateSubject
       expect([counts(seen), lost(seen)]).toEqual([[0], [true]])
     })
 
+    test.each([
+      [1, [4], false],
+      [2, [0], true],
+    ])('what is remembered outlives %i generations or not', async (passed, counted, isLost) => {
+      await caller.own()
+      await caller.observe(0, some(1))
+      await subject.away()
+      await caller.ask([caller.range(1, some(3))])
+      await subject.back()
+      caller.generation += passed
+      await caller.own(0, 4, 4)
+      const seen = await caller.observe(4, some(1))
+      expect([counts(seen), lost(seen)]).toEqual([counted, [isLost]])
+    })
+
     test('what one partition missed is counted before another is answered', async () => {
       await caller.ownAll(new Map([0, 1].map((it) => [it, { start: 0, committed: null }])))
       await caller.observe(0, some(2))
@@ -139,6 +154,16 @@ export function outageConformance(name: string, open: () => Promise<StateSubject
       await caller.ask([caller.range(0, some(3))])
       await subject.back()
       expect(await caller.ask([])).toEqual({ kind: 'fenced', partition: 0 })
+    })
+
+    test('who could not acquire does so though nothing new comes, and nothing is remembered', async () => {
+      await caller.own()
+      await subject.away()
+      expect((await caller.store.acquire(new Map([[0, { start: 0, committed: null }]]), 1, 1)).kind).toBe('unavailable')
+      await subject.back()
+      expect(await caller.ask([])).toEqual({ kind: 'fenced', partition: 0 })
+      await caller.own()
+      expect((await caller.ask([])).kind).toBe('observed')
     })
 
     test('who was replaced during an outage is told so though nothing new comes', async () => {

@@ -295,7 +295,7 @@ describe('while nothing new comes', () => {
     await expect.poll(() => it.state.backlogEvents).toBe(0)
     stop.abort()
     await running
-    const next = await it.state.acquire(new Map([[1, { start: 2, committed: 2 }]]), 1000)
+    const next = await it.state.acquire(new Map([[1, { start: 2, committed: 2 }]]), 1000, 3)
     const token = next.kind === 'owned' ? next.tokens.get(1)! : 0
     const range = { partition: 1, token, from: 2, next: 3, committed: 2, inquiries: [inquiryAt(2)] }
     expect(await it.state.observe([range], 1000, 1000)).toMatchObject({

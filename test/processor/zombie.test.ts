@@ -10,7 +10,7 @@ test('who slept between the log’s answer and taking the state over changes not
   // Meanwhile a successor has the partition, decides three events and is at the fourth.
   const succeed = async (): Promise<void> => {
     log.depose()
-    const owned = await state.acquire(new Map([[0, { start: 0, committed: null }]]), HOUR)
+    const owned = await state.acquire(new Map([[0, { start: 0, committed: null }]]), 1, 2)
     const token = owned.kind === 'owned' ? owned.tokens.get(0)! : 0
     const inquiries = [0, 1, 2].map((offset) => inquiryAt(offset))
     await state.observe([{ partition: 0, token, from: 0, next: 3, committed: 0, inquiries }], HOUR, HOUR)
@@ -18,10 +18,10 @@ test('who slept between the log’s answer and taking the state over changes not
     log.commitAs(new Map([[0, 3]]))
   }
   let sleeping = true
-  const acquire: typeof state.acquire = async (positions, windowMs) => {
+  const acquire: typeof state.acquire = async (...assigned) => {
     if (sleeping) await succeed()
     sleeping = false
-    return state.acquire(positions, windowMs)
+    return state.acquire(...assigned)
   }
   const observing = { acquire, observe: state.observe.bind(state), reserve: state.reserve.bind(state) }
   const stop = new AbortController()

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { bundled } from '../../src/avro/schemas.ts'
 import { NO_CALIBRATION } from '../../src/decision/calibration.ts'
 import { NO_CERTIFICATES } from '../../src/decision/certificate.ts'
@@ -311,6 +312,9 @@ export class Books {
       return buckets.reduce((sum, count, at) => (at % 2 === 1 ? sum + count : sum), 0)
     }
     const grants = [...this.#granted.values()].filter((all) => all.some(({ line }) => /^\[\d+,1,/.test(line))).length
+    // What processes died of was observed, and may have been counted, before it was set aside unread.
+    const unread = [...this.#answered].filter(([place, { verdict }]) => verdict === null && this.#wasObserved(place))
+    const unreadDigests = new Set(unread.map(([place]) => bodyDigestOf(this.#input(place))))
     const proposals = new Map<string, { events: number; readonly digests: Map<string, Set<string>> }>()
     let [salesKey, sold] = ['', 0]
     for (const { verdict } of this.#answered.values()) {
@@ -320,7 +324,8 @@ export class Books {
       if (verdict.facts.counters.some(({ granted }) => granted === true)) sold++
       for (const { count, key } of inquire(verdict, policy).counters) {
         if (count === 'executions') salesKey = key
-        else tally(proposals, key, verdict)
+        // Its copy repeats what is known by the same key, though no verdict tells of that.
+        else if (!isRestored || !unreadDigests.has(verdict.source.digest)) tally(proposals, key, verdict)
       }
     }
     const sales = counted(`e${salesKey}`)
@@ -332,15 +337,11 @@ export class Books {
       ),
     )
     if (this.sells > most) throw new Violation('limits hold', `${this.sells} sales of at most ${most}`)
-    // What processes died of was observed, and may have been counted, before it was set aside unread.
-    const unread = [...this.#answered].filter(
-      ([place, { verdict }]) => verdict === null && this.#wasObserved(place),
-    ).length
     for (const [key, { events, digests }] of proposals) {
       const least = digests.size
       const hasConflict = [...digests.values()].some(({ size }) => size > 1)
       const count = counted(`p${key}`)
-      const isTooHigh = !isRestored && count > (hasConflict ? events : least) + unread
+      const isTooHigh = !isRestored && count > (hasConflict ? events : least) + unread.length
       if (count < least || isTooHigh)
         throw new Violation(
           'a count is its recorded events',
@@ -370,6 +371,9 @@ function tally(
   const digests = entry.digests.get(actionKey) ?? new Set()
   entry.digests.set(actionKey, digests.add(source.digest))
 }
+
+const bodyDigestOf = (record: TwinRecord | undefined): string =>
+  hash('sha256', record?.value?.subarray(5) ?? '').slice(0, 32)
 
 const text = (value: Uint8Array | undefined): string => (value === undefined ? '' : Buffer.from(value).toString())
 

@@ -21,7 +21,7 @@ test('answers and refusals pass through unchanged, and each is timed once but fo
     (operation, ms) => times.push([operation, ms]),
     () => clock,
   )
-  expect(await timed.acquire(new Map(), 1)).toEqual({ kind: 'owned', tokens: new Map([[1, 7]]), decided: new Map() })
+  expect(await timed.acquire(new Map(), 1, 1)).toEqual({ kind: 'owned', tokens: new Map([[1, 7]]), decided: new Map() })
   const range = { partition: 1, token: 7, from: 0, next: 0, committed: 0, inquiries: [] }
   expect(await timed.observe([range], 1, 1)).toBe(refusal)
   expect(await timed.observe([], 1, 1)).toBe(refusal)

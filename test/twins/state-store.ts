@@ -74,6 +74,8 @@ export class StateStoreTwin implements StateStore {
   readonly #reserved = new Map<number, number>()
   /** Partitions that this process has ever been given. */
   readonly #known = new Set<number>()
+  /** Per partition that this process has the last generation in which it was given it. */
+  readonly #generations = new Map<number, number>()
   /** Whether the connection is another one than that which `#tokens` were told to. */
   #isNew = true
 
@@ -112,8 +114,19 @@ export class StateStoreTwin implements StateStore {
     else this.#context.set(hash, value)
   }
 
-  async acquire(positions: ReadonlyMap<number, Position>, partitions: number): Promise<Owned | StateRefusal> {
+  async acquire(
+    positions: ReadonlyMap<number, Position>,
+    partitions: number,
+    generation: number,
+  ): Promise<Owned | StateRefusal> {
     this.calls++
+    const before = new Map(this.#generations)
+    this.#generations.clear()
+    for (const partition of positions.keys()) {
+      const passed = generation - (before.get(partition) ?? -Infinity)
+      if (passed !== 0 && passed !== 1) this.#backlog.delete(partition)
+      this.#generations.set(partition, generation)
+    }
     this.#tokens = new Map()
     this.#since = new Map()
     this.#isNew = false
@@ -166,8 +179,11 @@ export class StateStoreTwin implements StateStore {
   > {
     this.calls++
     if (this.reach === 'away') return this.#remember(ranges)
-    const unowned = ranges.find((it) => !(it.token > 0))
-    if (unowned !== undefined) return { kind: 'fenced', partition: unowned.partition }
+    const unowned =
+      ranges.length > 0
+        ? ranges.find((it) => !(it.token > 0))?.partition
+        : [...this.#generations.keys()].find((it) => !this.#tokens.has(it))
+    if (unowned !== undefined) return { kind: 'fenced', partition: unowned }
     const refused = this.#settle(ranges, duplicatesMs, longestWindowMs)
     if (refused !== null) return { kind: 'fenced', partition: refused }
     if (ranges.length === 0) return { kind: 'observed', observations: new Map() }
