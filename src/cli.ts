@@ -1,45 +1,22 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import type { StackKind } from '../deploy/local/stack.ts'
-import { audit } from './commands/audit.ts'
 import type { AuditCommandOptions } from './commands/audit.ts'
-import { calibrateScores, type CalibrateOptions } from './commands/calibrate.ts'
-import { certifyThreshold, type CertifyOptions } from './commands/certify.ts'
-import { showConfig } from './commands/config.ts'
-import { giveOrder, liftOrder, listOrders, withdrawCertificate } from './commands/control.ts'
+import type { CalibrateOptions } from './commands/calibrate.ts'
+import type { CertifyOptions } from './commands/certify.ts'
 import type { OrderOptions } from './commands/control.ts'
-import { demoExecutor } from './commands/demo/demo-executor.ts'
-import { demoProducer } from './commands/demo/demo-producer.ts'
-import { explainDecision } from './commands/explain.ts'
-import { reportCertificate, type ReportOptions } from './commands/report.ts'
-import { monitor, monitorReplay, monitorStatus } from './commands/monitor.ts'
-import { calibrateFromTopics, certifyFromTopics, type TopicOptions } from './commands/from-topics.ts'
-import { run } from './commands/run.ts'
-import { setup } from './commands/setup.ts'
-import { policyCheck } from './commands/policy-check.ts'
-import { showThresholds, type ThresholdsOptions } from './commands/thresholds.ts'
+import type { ReportOptions } from './commands/report.ts'
+import type { TopicOptions } from './commands/from-topics.ts'
+import type { ThresholdsOptions } from './commands/thresholds.ts'
 import { BUDGETS } from './decision/certificate.ts'
 import { NoAnswer } from './kafka/errors.ts'
+import { inside, positive, whole } from './option-values.ts'
 import { VERSION } from './version.ts'
 import { MISSING } from './watch/execution.ts'
 
-const whole = (text: string): number => {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
-  return Number(text)
-}
-
-const positive = (text: string): number => {
-  const value = Number(text)
-  if (!(value > 0)) throw new InvalidArgumentError('It must be a number above 0.')
-  return value
-}
-
-const inside = (text: string): number => {
-  const value = Number(text)
-  if (!(value > 0 && value < 1)) throw new InvalidArgumentError('It must be a number between 0 and 1, such as 0.05.')
-  return value
-}
-
-/** Runs a command and exits with its code once nothing keeps the process alive. */
+/**
+ * Runs a command and exits with its code once nothing keeps the process alive. A command is loaded when it runs: a
+ * processor that starts again, while nobody serves its partitions, need not read what draws a report.
+ */
 const exitWith =
   <A extends unknown[]>(command: (...args: A) => Promise<number> | number) =>
   async (...args: A): Promise<void> => {
@@ -58,20 +35,26 @@ const file = (): string | undefined => program.opts<{ config?: string }>().confi
 program
   .command('run')
   .description('run the processor until SIGTERM')
-  .action(exitWith(() => run(file())))
+  .action(exitWith(async () => (await import('./commands/run.ts')).run(file())))
 
 program
   .command('setup')
   .description('create the topics that are missing and register the schemas')
   .option('--partitions <n>', 'of the input topic and with it of the verdict topics', whole)
   .option('--replicas <n>', 'of every topic; the broker decides if not given', whole)
-  .action(exitWith((options: { partitions?: number; replicas?: number }) => setup(file(), options)))
+  .action(
+    exitWith(async (options: { partitions?: number; replicas?: number }) =>
+      (await import('./commands/setup.ts')).setup(file(), options),
+    ),
+  )
 
 program
   .command('config')
   .description('print every setting, where it came from and what it is; secrets are hidden')
   .option('--json', 'as JSON', false)
-  .action(exitWith((options: { json: boolean }) => showConfig(file(), options)))
+  .action(
+    exitWith(async (options: { json: boolean }) => (await import('./commands/config.ts')).showConfig(file(), options)),
+  )
 
 program
   .command('policy')
@@ -80,7 +63,11 @@ program
   .description('name every mistake in policies, calibrations and certificates as file:line:column')
   .argument('<files...>')
   .option('--json', 'as JSON', false)
-  .action(exitWith((files: string[], options: { json: boolean }) => policyCheck(files, options)))
+  .action(
+    exitWith(async (files: string[], options: { json: boolean }) =>
+      (await import('./commands/policy-check.ts')).policyCheck(files, options),
+    ),
+  )
 
 type FromTopics = TopicOptions & { readonly fromTopics: boolean }
 
@@ -129,10 +116,10 @@ labelled(
     .requiredOption('--model <name@version>', 'whose scores they are')
     .option('--action <name>', 'one action only; every action of the model if not given'),
 ).action(
-  exitWith((options: CalibrateOptions & FromTopics, command: Command) => {
-    if (options.fromTopics) return calibrateFromTopics(file(), options)
+  exitWith(async (options: CalibrateOptions & FromTopics, command: Command) => {
+    if (options.fromTopics) return (await import('./commands/from-topics.ts')).calibrateFromTopics(file(), options)
     needFiles(command, ['csv', 'score', 'label'])
-    return calibrateScores(options)
+    return (await import('./commands/calibrate.ts')).calibrateScores(options)
   }),
 )
 
@@ -152,10 +139,10 @@ labelled(
     .option('--action <name>', 'what is executed; needed with -o')
     .option('--valid-for <duration>', 'how long the certificate holds', '90d'),
 ).action(
-  exitWith((options: CertifyOptions & FromTopics, command: Command) => {
-    if (options.fromTopics) return certifyFromTopics(file(), options)
+  exitWith(async (options: CertifyOptions & FromTopics, command: Command) => {
+    if (options.fromTopics) return (await import('./commands/from-topics.ts')).certifyFromTopics(file(), options)
     needFiles(command, ['labelled', 'unlabelled', 'score', 'label'])
-    return certifyThreshold(options)
+    return (await import('./commands/certify.ts')).certifyThreshold(options)
   }),
 )
 
@@ -177,7 +164,7 @@ program
   .option('--previous <score>', 'from which score on the policy before executed', Number)
   .option('-o, --out <file>', 'where to write the page')
   .option('--json', 'print the figures as JSON', false)
-  .action(exitWith((options: ReportOptions) => reportCertificate(options)))
+  .action(exitWith(async (options: ReportOptions) => (await import('./commands/report.ts')).reportCertificate(options)))
 rows(
   program
     .command('thresholds')
@@ -194,14 +181,18 @@ rows(
     .option('--wrong-execution <cost>', 'of executing what is wrong', Number)
     .option('--wrong-reject <cost>', 'of rejecting what is right', Number)
     .option('--review <cost>', 'of a look', Number),
-).action(exitWith((options: ThresholdsOptions) => showThresholds(options)))
+).action(
+  exitWith(async (options: ThresholdsOptions) => (await import('./commands/thresholds.ts')).showThresholds(options)),
+)
 
 program
   .command('audit')
   .description('read input and answers anew: has every event exactly one true answer?')
   .option('--follow', 'go on until SIGTERM, with GET /audit and metrics', false)
   .option('--json', 'print as JSON', false)
-  .action(exitWith((options: AuditCommandOptions) => audit(file(), options)))
+  .action(
+    exitWith(async (options: AuditCommandOptions) => (await import('./commands/audit.ts')).audit(file(), options)),
+  )
 
 type Explained = {
   readonly event?: string
@@ -221,14 +212,16 @@ program
   .option('--offset <n>', 'its offset', whole)
   .option('--json', 'as JSON', false)
   .action(
-    exitWith((decisionId: string | undefined, { event, json, ...place }: Explained) =>
-      explainDecision(file(), { decisionId, event, place, json }),
+    exitWith(async (decisionId: string | undefined, { event, json, ...place }: Explained) =>
+      (await import('./commands/explain.ts')).explainDecision(file(), { decisionId, event, place, json }),
     ),
   )
 
 const control = program
   .command('control')
   .description('orders that hold for every processor: kill switches, exemptions, withdrawn certificates')
+
+const orders = () => import('./commands/control.ts')
 
 const UNTIL_LIFTED = 'how long, e.g. 2h; until lifted if not given'
 
@@ -248,18 +241,18 @@ const route = (standard: string): Option =>
 
 order(control.command('kill').description('execute nothing of what is named; nothing at all if nothing is'))
   .addOption(route('reject'))
-  .action(exitWith((options: OrderOptions) => giveOrder(file(), 'kill', null, options)))
+  .action(exitWith(async (options: OrderOptions) => (await orders()).giveOrder(file(), 'kill', null, options)))
 
 order(control.command('force').description('be at least this strict with what is named'))
   .addOption(route('review'))
-  .action(exitWith((options: OrderOptions) => giveOrder(file(), 'force', null, options)))
+  .action(exitWith(async (options: OrderOptions) => (await orders()).giveOrder(file(), 'force', null, options)))
 
 const exempt = control
   .command('exempt')
   .description('let one rule or limit not count, for a time')
   .argument('<rule>', 'its id in the policy, e.g. large-refund')
 order(exempt, 'how long, e.g. 2h; an exemption must end').action(
-  exitWith((rule: string, options: OrderOptions) => giveOrder(file(), 'exempt', rule, options)),
+  exitWith(async (rule: string, options: OrderOptions) => (await orders()).giveOrder(file(), 'exempt', rule, options)),
 )
 
 control
@@ -269,8 +262,8 @@ control
   .requiredOption('--author <name>', 'who orders it')
   .requiredOption('--reason <text>', 'why')
   .action(
-    exitWith((certificate: string, options: { author: string; reason: string }) =>
-      withdrawCertificate(file(), certificate, options),
+    exitWith(async (certificate: string, options: { author: string; reason: string }) =>
+      (await orders()).withdrawCertificate(file(), certificate, options),
     ),
   )
 
@@ -278,29 +271,33 @@ control
   .command('lift')
   .description('end an order')
   .argument('<id>')
-  .action(exitWith((id: string) => liftOrder(file(), id)))
+  .action(exitWith(async (id: string) => (await orders()).liftOrder(file(), id)))
 
 control
   .command('list')
   .description('what is in force')
   .option('--json', 'as JSON', false)
-  .action(exitWith((options: { json: boolean }) => listOrders(file(), options)))
+  .action(exitWith(async (options: { json: boolean }) => (await orders()).listOrders(file(), options)))
 
 const monitoring = program
   .command('monitor')
   .description('watch over executed risk until SIGTERM, and withdraw certificates that are broken')
-  .action(exitWith(() => monitor(file())))
+  .action(exitWith(async () => (await import('./commands/monitor.ts')).monitor(file())))
 
 monitoring
   .command('status')
   .description('how far each certificate is from being withdrawn')
   .option('--json', 'as JSON', false)
-  .action(exitWith((options: { json: boolean }) => monitorStatus(file(), options)))
+  .action(
+    exitWith(async (options: { json: boolean }) =>
+      (await import('./commands/monitor.ts')).monitorStatus(file(), options),
+    ),
+  )
 
 monitoring
   .command('replay')
   .description('count all outcomes anew and compare with what the monitor keeps, byte for byte')
-  .action(exitWith(() => monitorReplay(file())))
+  .action(exitWith(async () => (await import('./commands/monitor.ts')).monitorReplay(file())))
 
 const STACKS = ['given', 'docker', 'local'] as const satisfies readonly StackKind[]
 
@@ -343,13 +340,15 @@ traffic(program.command('demo').description('run all of it on this machine: stac
   )
 
 traffic(program.command('demo-producer').description('play the models of the demo')).action(
-  exitWith((options: Traffic) => demoProducer(file(), paced(options))),
+  exitWith(async (options: Traffic) =>
+    (await import('./commands/demo/demo-producer.ts')).demoProducer(file(), paced(options)),
+  ),
 )
 
 program
   .command('demo-executor')
   .description('pretend to do what may be executed')
-  .action(exitWith(() => demoExecutor(file())))
+  .action(exitWith(async () => (await import('./commands/demo/demo-executor.ts')).demoExecutor(file())))
 
 /** What a user can mend is said in its message; anything else is a bug and keeps its stack. */
 const FOR_PEOPLE = new Set([
