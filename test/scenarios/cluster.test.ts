@@ -89,7 +89,7 @@ test.each([
       await moveLeaders(topic)
       await until('another broker coordinates', async () => (await coordinatorOf(kind, name())) !== before)
       const { ms } = await traffic.sees('execute confidence.sufficient')
-      expect(ms).toBeLessThan(10_000)
+      expect(ms, `move ${moves + 1}; the processor’s log:\n${processor.stdout().slice(-4000)}`).toBeLessThan(10_000)
     }
     expect(await metCode()).toBeGreaterThan(0)
     await expectExact(await traffic.stop())
