@@ -1,5 +1,5 @@
 import { openCodec } from './avro/codec.ts'
-import { createRecords } from './avro/records.ts'
+import { createRecords, MAX_RECORD_BYTES } from './avro/records.ts'
 import type { Records } from './avro/records.ts'
 import { openRegistry } from './avro/registry.ts'
 import type { Registry } from './avro/registry.ts'
@@ -107,7 +107,9 @@ export async function runSluice(config: Config, signal: AbortSignal, onHttp?: (u
     ...outward(config, telemetry),
   }
   const onRebuild = rebuildStatusTeller(health, telemetry, logger)
-  const rebuilding = runRebuilder(rebuilder(config, redis, records, rulebook, onRebuild, unusable), feeds.signal)
+  // What others have decided may be larger than what this process may write.
+  const verdicts = createRecords(registry, MAX_RECORD_BYTES)
+  const rebuilding = runRebuilder(rebuilder(config, redis, verdicts, rulebook, onRebuild, unusable), feeds.signal)
   await Promise.race([runProcessor(parts, signal), failing(control.ended), failing(updating), failing(rebuilding)])
   logger.info({}, 'drained')
 }

@@ -6,6 +6,7 @@ import { placeOf, scanLog } from './kafka/log-scan.ts'
 import type { Scanned } from './kafka/log-scan.ts'
 import type { Slice } from './kafka/reader.ts'
 import { partitionsOf } from './kafka/topics.ts'
+import type { FetchedRecord } from './kafka/wire/record-reader.ts'
 import type { VerdictHistory, VerdictSlice } from './processor/rebuild.ts'
 
 export type VerdictHistoryOptions = {
@@ -13,12 +14,13 @@ export type VerdictHistoryOptions = {
   readonly input: string
   readonly verdictTopics: readonly string[]
   readonly records: Records
-  /** Told of a record that is no verdict that can be read; it is passed over. */
+  /** Told of a record that is no verdict of ours; it is passed over. */
   readonly onUnusable: (position: string, problem: string) => void
 }
 
 /** The verdicts of a deployment, as its topics keep them. */
-export function verdictHistory({ connection, input, ...options }: VerdictHistoryOptions): VerdictHistory {
+export function verdictHistory(options: VerdictHistoryOptions): VerdictHistory {
+  const { connection, input } = options
   return {
     partitions: async () => await partitionsOf(connection, input).catch(() => null),
     read: async (since, places, accept, signal) => {
@@ -39,21 +41,32 @@ export function verdictHistory({ connection, input, ...options }: VerdictHistory
   }
 }
 
-/** Why not, where a schema cannot be had for now: a verdict passed over would be a count too few. */
+/** Why not, where one cannot be read, for now or at all: a verdict passed over would be a count too few. */
 async function verdictsOf(
   slice: Slice,
-  { records, onUnusable }: Pick<VerdictHistoryOptions, 'records' | 'onUnusable'>,
+  { input, records, onUnusable }: VerdictHistoryOptions,
 ): Promise<VerdictSlice | string> {
   const verdicts: Verdict[] = []
-  for (const { topic, partition, offset, value } of slice.records) {
+  for (const record of slice.records) {
+    const { topic, partition, offset, value } = record
     const reading = records.decode('Verdict', topic, value)
     const read = reading instanceof Promise ? await reading : reading
-    if (read.kind === 'value') verdicts.push(read.value)
-    else if (read.fault.retry) return read.fault.detail
-    else onUnusable(`${topic}:${partition}:${offset}`, read.fault.detail)
+    if (read.kind === 'value') {
+      verdicts.push(read.value)
+      continue
+    }
+    const { retry, detail } = read.fault
+    if (retry) return detail
+    const event = eventNamedBy(record)
+    const position = `${topic}:${partition}:${offset}`
+    if (event.startsWith(`${input}:`)) return `${position} is the verdict on ${event}, and cannot be read: ${detail}`
+    onUnusable(position, detail)
   }
   return { place: placeOf(slice), from: slice.from, next: slice.next, verdicts }
 }
+
+/** A header tells whose verdict a record is even where its value, or the schema that it was written with, is gone. */
+const eventNamedBy = ({ headers }: FetchedRecord): string => Buffer.from(headers.get('ce_id') ?? []).toString('utf8')
 
 function inWords(scanned: Scanned): Awaited<ReturnType<VerdictHistory['read']>> {
   if (scanned.kind !== 'cut') return scanned

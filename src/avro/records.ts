@@ -101,6 +101,9 @@ export class SchemaUnavailable extends Error {
   }
 }
 
+/** As large as the largest value that any setting lets an event or a verdict have: for who reads what others have written. */
+export const MAX_RECORD_BYTES = 33_554_432
+
 /** `maxBytes`: a larger value is not read. */
 export function createRecords(registry: Registry, maxBytes: number): Records {
   const ids = new Map<string, number>()

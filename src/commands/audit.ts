@@ -1,7 +1,7 @@
 import { AuditRun } from '../audit-run.ts'
 import type { AuditReport } from '../audit/auditor.ts'
 import type { AuditFinding } from '../audit/finding.ts'
-import { createRecords } from '../avro/records.ts'
+import { createRecords, MAX_RECORD_BYTES } from '../avro/records.ts'
 import { openRegistry } from '../avro/registry.ts'
 import type { Config } from '../config.ts'
 import { kafkaConnection, registryOptions, serviceConfig } from '../connections.ts'
@@ -16,8 +16,6 @@ import { untilInterrupted } from './interrupt.ts'
 import { NO_REDIS, readToolConfig } from './tool-config.ts'
 
 export type AuditCommandOptions = { readonly follow: boolean; readonly json: boolean }
-
-const MAX_BYTES = 33_554_432
 
 /**
  * `sluice audit`: reads input and answers anew and holds them against each other, up to what is committed now, or with
@@ -87,7 +85,7 @@ async function openRun(
       deadLetters: config.TOPIC_DEAD_LETTERS,
       policies: config.TOPIC_POLICIES,
     },
-    records: createRecords(registry, MAX_BYTES),
+    records: createRecords(registry, MAX_RECORD_BYTES),
     maxEventBytes: config.SLUICE_MAX_EVENT_BYTES,
     onFinding,
     onTrouble: (error) => onProblem(messageOf(error)),

@@ -1,4 +1,4 @@
-import { createRecords } from '../avro/records.ts'
+import { createRecords, MAX_RECORD_BYTES } from '../avro/records.ts'
 import type { Records } from '../avro/records.ts'
 import { openRegistry } from '../avro/registry.ts'
 import type { Config } from '../config.ts'
@@ -50,14 +50,12 @@ export async function explainDecision(file: string | undefined, options: Explain
   open.defer(() => lookup.close())
   const registry = await openRegistry(registryOptions(config, () => undefined))
   open.defer(() => registry.close())
-  const records = createRecords(registry, MAX_BYTES)
+  const records = createRecords(registry, MAX_RECORD_BYTES)
   const search = { config, lookup, records, progress: progressLine }
   const answer = 'event' in request ? await findByEvent(request.event, search) : await findByPlace(request, search)
   clearProgress()
   return answer.kind === 'verdict' ? await show(answer.verdict, search, options.json) : showOther(answer, options.json)
 }
-
-const MAX_BYTES = 33_554_432
 
 type Request = RecordPlace | { readonly event: string }
 

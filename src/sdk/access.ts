@@ -1,4 +1,4 @@
-import { createRecords } from '../avro/records.ts'
+import { createRecords, MAX_RECORD_BYTES } from '../avro/records.ts'
 import type { Records } from '../avro/records.ts'
 import { openRegistry, REGISTRY_DEFAULTS } from '../avro/registry.ts'
 import type { KafkaConnection, KafkaSasl, KafkaTls } from '../kafka/connection.ts'
@@ -33,9 +33,6 @@ function tlsOf(ssl: KafkaAccess['ssl']): KafkaTls | null {
   if (ssl === undefined || ssl === false) return null
   return ssl === true ? {} : ssl
 }
-
-/** As large as the largest value that a verdict may be configured to have. */
-const MAX_RECORD_BYTES = 33_554_432
 
 /** Asks the registry for nothing yet; never rejects. */
 export async function openRecords(access: RegistryAccess): Promise<Records> {

@@ -39,7 +39,8 @@ test(
   async () => {
     const [one, two] = [it.start({ SLUICE_SLOT: 'one' }), it.start({ SLUICE_SLOT: 'two' })]
     await Promise.all([one.untilReady(90_000), two.untilReady(90_000)])
-    const early = many(400)
+    // The largest event that is taken has a verdict that is larger still.
+    const early = [event({ payload: Buffer.alloc(262_144 - 300) }), ...many(399)]
     await it.answers.all(await it.send(early))
     const traffic = startTraffic(it, [{}], 5)
     await traffic.sees('execute confidence.sufficient')

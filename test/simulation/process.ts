@@ -1,5 +1,5 @@
 import { openCodec } from '../../src/avro/codec.ts'
-import { createRecords } from '../../src/avro/records.ts'
+import { createRecords, MAX_RECORD_BYTES } from '../../src/avro/records.ts'
 import { openRegistry, REGISTRY_DEFAULTS } from '../../src/avro/registry.ts'
 import { NO_CALIBRATION } from '../../src/decision/calibration.ts'
 import { NO_CERTIFICATES } from '../../src/decision/certificate.ts'
@@ -183,7 +183,7 @@ export class Process {
           connection,
           input: TOPICS.input,
           verdictTopics: Object.values(verdicts),
-          records: createRecords(registry, options.maxEventBytes),
+          records: createRecords(registry, MAX_RECORD_BYTES),
           onUnusable: (position, problem) => this.#surroundings.unusable(`${position}: ${problem}`),
         }),
         policyOf: ({ policy }) => Promise.resolve(this.#surroundings.policyOf(policy.digest)),
