@@ -93,11 +93,15 @@ export class Membership {
     return this.#place === place && !this.#stale
   }
 
-  /** Asks the coordinator whether the place is still ours. Rejects with SlotTaken, KafkaRefusal or NoAnswer if not. */
+  /** Asks the coordinator whether the place is still ours. Rejects with SlotTaken, KafkaRefusal or NoAnswer unless it is. */
   async confirm(): Promise<void> {
     await this.#beating
-    await this.#beat()
-    if (this.#taken !== null) throw this.#taken
+    try {
+      await this.#beat()
+    } catch (error) {
+      this.heed(error)
+      throw this.#taken ?? error
+    }
     if (this.#stale) throw new KafkaRefusal('Heartbeat', REBALANCE_IN_PROGRESS)
   }
 
@@ -214,10 +218,7 @@ export class Membership {
     const request = heartbeat(place.seat)
     const node = await this.#cluster.coordinator('group', group)
     const { code } = await this.#cluster.send(node, 'group', request, Math.min(requestTimeoutMs, sessionTimeoutMs / 2))
-    if (place !== this.#place || code === 0) return
-    const refusal = new KafkaRefusal(request.apiName, code)
-    this.heed(refusal)
-    if (refusal.kafka.remedy === 'refused') throw refusal
+    if (place === this.#place) refuse(request.apiName, code)
   }
 
   #move(why: Moved): void {

@@ -88,6 +88,20 @@ describe('a request that fails', () => {
     await stage.expectAll(to, 1, 20)
   })
 
+  test.for([14, 15, 16])('an answer %i to the heartbeat that is to confirm it confirms nothing', async (code) => {
+    const { input, group, slot } = await stage.play(1, 1)
+    const times = { heartbeatMs: 5_000, sessionTimeoutMs: 20_000 }
+    const log = stage.scene.log({ input, group, slot, brokers: stage.proxy.brokers, ...times })
+    const assignment = await log.acquire(never)
+    const answered = stage.proxy.answer(
+      'Heartbeat',
+      body((w) => w.tags().int32(0).int16(code).tags()),
+    )
+    expect([await log.confirm(assignment), assignment.ended.aborted]).toEqual([false, true])
+    await answered
+    expect(await log.confirm(await log.acquire(never))).toBe(true)
+  })
+
   function body(write: (w: BodyWriter) => BodyWriter): Buffer {
     return write(new BodyWriter()).written()
   }
