@@ -200,8 +200,15 @@ async function restorationOf(
     const { topic, partition, offset } = verdict.source
     if (topic !== inputTopic) continue
     decided.set(partition, Math.max(decided.get(partition) ?? 0, offset + 1))
-    if (offset >= (claim.since[partition] ?? 0)) continue
+    const isOfEpoch = offset >= (claim.since[partition] ?? 0)
+    if (isOfEpoch && verdict.facts.state !== 'ok') continue
     const { counts: counted, first } = tracesOf(verdict, await policyOf(verdict), claim.now)
+    if (isOfEpoch) {
+      // Nothing is decided with whole state before the end, so this was before the loss, and the offsets were set back since.
+      counts.push(...counted.filter(({ count }) => count === 'executions'))
+      if (first !== null) firsts.push(first)
+      continue
+    }
     if (first !== null && verdict.facts.clock === 'processor') {
       blind.push({ first, counts: counted })
       continue

@@ -25,7 +25,8 @@
 --                        string  MessagePack [bucket width, bucket, count, bucket, count, ...]; expires with its window
 --   {d}:a:<partition>    hash    run (the process that reads the partition; '' once it has let go of it in order), start
 --                                (where it began), deaths, until, reading (where what it decodes begins)
---   {d}:rebuild          hash    epoch, holder, until (ms), progress, and @<place> = next offset of it to restore from
+--   {d}:rebuild          hash    epoch, holder, until (ms), progress, setBack (while it is there, offsets were found to be set
+--                                back), and @<place> = next offset of it to restore from
 --   {d}:blind            hash    <run of a place> = its events that were decided without state, as `restore` was given them
 --   {d}:x:<hash>         string  context as JSON that starts with its version
 --   {d}:context          hash    <partition of the context topic> = next offset to apply
@@ -380,8 +381,9 @@ local function acquire(keys, args)
     lost = lost or acquisition_shows_loss(own, epoch, epoch and lost_at, is_met, committed, needed, reserved)
     owns[#owns + 1] = own
   end
-  -- Nothing known is missing, which is a new deployment, or one that lost everything before its first commit.
-  unproven = unproven or not epoch and not lost_at and not lost
+  -- Where nothing known is missing, this is a new deployment, or one that lost everything before its first commit. And who
+  -- begins an epoch may have slept, and its partition may have gone further in other hands.
+  unproven = unproven or lost or not epoch
   if lost or not epoch then
     epoch = args[1]
   end
@@ -402,8 +404,11 @@ local function acquire(keys, args)
       -- What the caller is still to tell of is not forgotten before.
       trim(prefix, args[i], min(start, tonumber(needed)))
     else
-      call('HSET', key, 'token', token, 'watermark', needed, 'committed', args[i + 2], 'epoch', epoch, 'since', needed,
+      -- What was decided before somebody set the offset back is not observed again.
+      local since = text(max(tonumber(needed), own.decided))
+      call('HSET', key, 'token', token, 'watermark', needed, 'committed', args[i + 2], 'epoch', epoch, 'since', since,
         'reserved', args[i + 4])
+      call('HDEL', key, 'server')
       call('UNLINK', prefix .. 'f:' .. args[i])
     end
     local decided = text(max(own.decided, start))
@@ -797,13 +802,15 @@ end
 -- ARGV     per range: partition, token, and a MessagePack array of two flat arrays:
 --            counters  key, window in ms, limit id as JSON and a comma, max; ...
 --            claims    offset as text, number of counters, their indices from 1; ...
--- Returns  { 'fenced', partition } with nothing changed, or { 'ok', text, ... }: per range one grant for each
+-- Returns  { 'fenced', partition } or { 'unproven' } with nothing changed, the latter where this server may lack places that
+--          were taken on another (facts that were recorded there do not say so); or { 'ok', text, ... }: per range one grant for each
 --          claim as JSON, parted by commas: [offset, granted (0, 1), [limit id, count before, ...]]; null below the
 --          committed offset
 local function reserve(keys, args)
   local prefix = prefix_of(keys[1])
   local now = floor(microseconds() / 1000)
-  local epoch = call('HGET', keys[1], 'epoch')
+  local state = call('HMGET', keys[1], 'epoch', 'unproven')
+  local epoch = state[1]
   local ranges = {}
   for i = 1, #args, 3 do
     local own = partition_of(prefix, args[i])
@@ -820,6 +827,9 @@ local function reserve(keys, args)
     }
     range.recorded = load_recorded(prefix, range.partition, 'g', range.events)
     ranges[#ranges + 1] = range
+  end
+  if state[2] then
+    return { 'unproven' }
   end
   local counters, order = load_counters(prefix, epoch, ranges, now)
   local scope = { prefix = prefix, now = now, counters = counters }
@@ -915,7 +925,8 @@ end
 -- KEYS     1 {d}:state
 -- ARGV     1 holder: a name that no other process has, 2 how long the right lasts, ms, 3 number of input partitions
 -- Returns  { 'whole' }: nothing is missing
---          { 'unproven', partition }: its owner has not met this server, so it is not known whether anything is missing
+--          { 'unproven', partition }: its owner has not met this server, so it is not known whether anything is missing, or
+--          whether what is to be restored begins where its last owner believed
 --          { 'waiting', partition }: nobody has taken the partition in this epoch, so what is to be restored is not known
 --          { 'held', progress }: another process restores
 --          { 'yours', epoch, now, since of partition 0, since of partition 1, ..., place, next offset of it, ... }
@@ -924,17 +935,19 @@ local function claim_rebuild(keys, args)
   local key = prefix .. 'rebuild'
   local now = floor(microseconds() / 1000)
   local state = state_of(keys[1])
-  local epoch = state.epoch
+  local epoch, here = state.epoch, server_id()
   if not state.lost_at then
-    local here = server_id()
     local unmet = is_unproven(here, state) and first_unmet(prefix, here, tonumber(args[3]))
     return unmet and { 'unproven', unmet } or { 'whole' }
   end
   local reply = { 'yours', epoch, format('%.0f', now) }
   for partition = 0, tonumber(args[3]) - 1 do
-    local own = call('HMGET', prefix .. 'p:' .. partition, 'epoch', 'since')
+    local own = call('HMGET', prefix .. 'p:' .. partition, 'epoch', 'since', 'server')
     if not epoch or own[1] ~= epoch then
       return { 'waiting', text(partition) }
+    end
+    if own[3] ~= here then
+      return { 'unproven', text(partition) }
     end
     reply[#reply + 1] = own[2]
   end
@@ -1031,7 +1044,8 @@ local function restore_blind(prefix, epoch, events, now)
   end
 end
 
--- Learns how far a partition was decided. Its owner has come as far, unless somebody has set the group's offset back.
+-- Learns how far a partition was decided. Its owner has come as far, unless somebody has set the group's offset back. Then
+-- the epoch counts from too far down, and another one must begin once it is known how far.
 local function restore_decided(prefix, partition, next)
   local own = partition_of(prefix, partition)
   if next <= own.decided then
@@ -1041,6 +1055,7 @@ local function restore_decided(prefix, partition, next)
   call('HSET', key, 'decided', text(next))
   if own.token and own.watermark < next then
     call('HSET', key, 'token', format('%.0f', own.token + 1))
+    call('HSET', prefix .. 'rebuild', 'setBack', '1')
   end
 end
 
@@ -1102,7 +1117,8 @@ end
 -- KEYS     1 {d}:state
 -- ARGV     1 holder, 2 epoch, 3 how long the right lasts from now, ms
 --          then per place that was restored: place, next offset of it
--- Returns  { 'more' }: to be called again; { 'done' }, or { 'fenced' } with nothing changed, also where a place is not as far
+-- Returns  { 'more' }: to be called again; { 'done' }, or { 'fenced' }: another restores, or must begin anew. Nothing is changed
+--          then where a place is not as far; where offsets turned out to be set back, the epoch has ended
 local function finish_rebuild(keys, args)
   local prefix = prefix_of(keys[1])
   local key, blind = prefix .. 'rebuild', prefix .. 'blind'
@@ -1124,6 +1140,11 @@ local function finish_rebuild(keys, args)
     call('HDEL', blind, run)
     call('HSET', key, 'until', format('%.0f', now + tonumber(args[3])))
     return { 'more' }
+  end
+  if call('HGET', key, 'setBack') then
+    lose(keys[1], now)
+    call('UNLINK', key)
+    return { 'fenced' }
   end
   call('HDEL', keys[1], 'lostAt')
   call('UNLINK', key)

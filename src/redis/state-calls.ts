@@ -46,11 +46,18 @@ export function rangeArgs(
   return [String(partition), String(token), String(from), String(next), String(committed), mode, bytes]
 }
 
+const UNPROVEN: Fault = {
+  code: 'state.unavailable',
+  detail: 'not every partition’s owner has told this Redis what it knows, so it may lack places that were taken',
+  retry: true,
+}
+
 type Texts = { readonly kind: 'ok'; readonly all: readonly string[] } | StateRefusal
 
 export function textsOf(answer: Answer): Texts {
   if (answer.kind === 'unavailable') return answer
   const [kind = '', ...all] = answer.reply as readonly string[]
+  if (kind === 'unproven') return { kind: 'unavailable', fault: UNPROVEN }
   return kind === 'fenced' ? { kind, partition: Number(all[0]) } : { kind: 'ok', all }
 }
 

@@ -70,6 +70,8 @@ export class RedisStateStore implements StateStore {
   readonly #generations = new Map<number, number>()
   /** Whether what is assigned was acquired. */
   #isAcquired = false
+  /** Whether this process may say what it knows of `#owned`. */
+  #isConfirmed = false
   /** The connection that `#owned` was last told to. */
   #session = -1
   /** When state last knew this process as the owner of `#owned`, ms. */
@@ -120,8 +122,10 @@ export class RedisStateStore implements StateStore {
       this.#isAcquired = false
       for (const partition of this.#reserved.keys()) if (!positions.has(partition)) this.#reserved.delete(partition)
       for (const partition of this.#owned.keys()) if (!positions.has(partition)) this.#owned.delete(partition)
-      // What this process knows of a partition that it keeps is more than what the group has committed.
-      const met = await this.#remind(new Set(), Date.now() + this.#config.deadlineMs)
+      // What this process knows of a partition that it keeps is more than what the group has committed; but it must not vouch for
+      // what the group has not confirmed since.
+      const deadline = Date.now() + this.#config.deadlineMs
+      const met = this.#isConfirmed ? await this.#remind(new Set(), deadline) : null
       if (met?.kind === 'unavailable') return met
       this.#partitions = partitions
       const claims = [...positions].map(([partition, position]) => this.#claim(partition, position))
@@ -143,6 +147,7 @@ export class RedisStateStore implements StateStore {
         this.#owned.set(partition, { token: Number(given[2 * at]), reached: needed, since: 0 })
       for (const { partition } of claims) this.#known.add(partition)
       // Whoever is not the owner any more must not vouch for a partition: that waits until the group has confirmed us.
+      this.#isConfirmed = unproven !== '1'
       if (unproven === '1') this.#session = -1
       const tokens = new Map([...this.#owned].map(([partition, { token }]) => [partition, token]))
       const decided = new Map(claims.map(({ partition }, at) => [partition, Number(given[2 * at + 1])]))
@@ -249,6 +254,7 @@ export class RedisStateStore implements StateStore {
     if (this.#session !== session)
       for (const [partition, it] of owned) this.#owned.set(partition, { ...it, since: it.reached })
     this.#session = session
+    this.#isConfirmed = true
     this.#confirmedAt = Date.now()
     return null
   }

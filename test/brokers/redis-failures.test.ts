@@ -288,7 +288,7 @@ describe('a connection', () => {
     const state = await open({ url: `redis://narrow:secret@127.0.0.1:${server.port}` })
     await untilServing(state)
     caller = new Caller(state.store)
-    await caller.own(7)
+    await caller.ownAll(new Map([0, 7].map((partition) => [partition, { start: 0, committed: null }])))
     await caller.observe(0, some(3), { partition: 7, committed: 0 })
     await caller.observe(0, some(4), { partition: 7, committed: 0 })
     await caller.reserve(0, some(2), 7)

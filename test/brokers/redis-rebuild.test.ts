@@ -323,19 +323,31 @@ test('offsets that are set back while state is lost execute nothing again, befor
   expect(again.filter((same) => same.length > 1).length).toBeGreaterThan(250)
   const executed = again.map((same) => same.filter(({ route }) => route === 'execute').length)
   expect(Math.max(...executed)).toBe(1)
+  const { now } = rig.clock
+  const decidedFirst = again.map(([first]) => first!)
+  expectNoLess(await held(now), recount(decidedFirst, now))
+  await expectFirstsKnown(decidedFirst, now)
   await rig.close()
 })
 
-test('who took a partition before it was known how far it was decided takes it again', async () => {
+test('who took a partition before it was known how far it was decided takes it again, and all is restored', async () => {
   const one = await realSubject(server)
   const caller = new Caller(one.store)
   const setBack = new Map([[0, { start: 3, committed: 3 }]])
   await caller.ownAll(setBack)
-  const claimed = await claimOf(one.redis.rebuild)
+  const { rebuild } = one.redis
+  expect(await rebuild.claim(1)).toEqual({ kind: 'unproven', partition: 0 })
+  await caller.ask([])
+  const claimed = await claimOf(rebuild)
   const decided = new Map([[0, 9]])
-  expect((await one.redis.rebuild.restore(claimed, { ...runOf(0, 2), decided }, 0.5)).kind).toBe('restored')
+  expect((await rebuild.restore(claimed, { ...runOf(0, 2), decided }, 0.5)).kind).toBe('restored')
   expect((await caller.ask([caller.range(3, [{}])])).kind).toBe('fenced')
   expect(await one.store.acquire(setBack, 1, 2)).toMatchObject({ kind: 'owned', decided })
+  // What lies between was neither observed nor restored, so it begins anew from where it is known to.
+  expect((await rebuild.finish(claimed, new Map([['decisions.execute-0', 2]]))).kind).toBe('fenced')
+  await caller.ownAll(setBack)
+  await caller.ask([])
+  expect((await claimOf(rebuild)).since).toEqual([9])
   await one.close()
 })
 
@@ -346,6 +358,7 @@ test.each([
   const one = await realSubject(server)
   const caller = new Caller(one.store)
   await caller.own(0, 3, 3)
+  await caller.ask([])
   const claimed = await claimOf(one.redis.rebuild)
   const { counts, firsts } = runOf(0, 2)
   const repeat = (offset: number) => ({
@@ -420,6 +433,7 @@ test.each([
   const one = await realSubject(server)
   const caller = new Caller(one.store)
   await caller.own(0, 5, 5)
+  await caller.ask([])
   const { rebuild } = one.redis
   const claimed = await claimOf(rebuild)
   const restore = async (run: Restoration): Promise<string> => (await rebuild.restore(claimed, run, 0.5)).kind

@@ -23,6 +23,7 @@ beforeEach(async () => {
   ;[two, second] = await joined(server.url)
   await one.own(0)
   await two.own(1)
+  for (const it of [one, two]) await it.ask([])
   await one.observe(0, [SOLD, {}], { committed: 0 })
   await one.reserve(0, [SOLD])
   await two.observe(0, [{}], { partition: 1, committed: 0 })

@@ -444,6 +444,19 @@ export function stateStoreConformance(name: string, open: () => Promise<StateSub
         ])
       })
 
+      test('no place is taken before the owners of all partitions have told what they know', async () => {
+        const one = new Caller(subject.store, 2)
+        const asked = { counters: [blast()] }
+        await one.own(0)
+        await one.observe(0, some(1, asked), { committed: 0 })
+        const claims = [{ offset: 0, inquiry: inquiryAt(0, asked) }]
+        const answer = await one.store.reserve([{ partition: 0, token: one.tokens.get(0)!, claims }])
+        expect(answer).toMatchObject({ kind: 'unavailable', fault: { code: 'state.unavailable', retry: true } })
+        await one.ownAll(new Map([0, 1].map((it) => [it, { start: 0, committed: null }])))
+        expect((await one.ask([])).kind).toBe('observed')
+        expect(granted(await one.reserve(0, some(1, asked)))).toEqual([true])
+      })
+
       test('a claim whose reply was lost is answered the same', async () => {
         await caller.own()
         await caller.observe(0, some(2, wish), { committed: 0 })

@@ -149,7 +149,7 @@ export class StateStoreTwin implements StateStore {
     )
     const isLost = [...claims].some(([partition, claim]) => this.#isLost(partition, claim))
     const isFirst = !this.#hasEpoch && claims.size > 0
-    if (isFirst && !isLost && this.#lostAt === null) this.#isUnproven = true
+    if (isLost || isFirst) this.#isUnproven = true
     if (isLost || isFirst) this.#beginEpoch()
     if (isLost) this.#lostAt = this.#now()
     const tokens = new Map([...claims].map(([partition, claim]) => [partition, this.#take(partition, claim)]))
@@ -215,6 +215,7 @@ export class StateStoreTwin implements StateStore {
     if (this.reach === 'away' || this.#isNew || ranges.some(isFromBefore)) return unavailable()
     const stranger = ranges.find((it) => !this.#owns(it))
     if (stranger !== undefined) return { kind: 'fenced', partition: stranger.partition }
+    if (this.#isUnproven) return unavailable()
     const grants = new Map<number, ReadonlyMap<number, Grant>>()
     for (const { partition, claims } of ranges) {
       const own = this.#partition(partition)
@@ -270,6 +271,7 @@ export class StateStoreTwin implements StateStore {
     if (own.epoch === this.#epoch) own.watermark = Math.max(own.watermark, needed)
     else {
       Object.assign(own, { epoch: this.#epoch, watermark: needed, reserved })
+      this.#met.delete(partition)
       own.observations.clear()
       own.grants.clear()
       own.unasked.clear()

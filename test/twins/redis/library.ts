@@ -179,7 +179,7 @@ export class RedisLibrary {
     const isMending = this.epoch !== null && this.lostAt !== null
     const isUnowned = this.epoch !== null && this.#owner === null
     const isLost = isUnowned || claims.map((claim) => this.#isLost(claim, isMending, wasUnproven)).includes(true)
-    const unproven = wasUnproven || (this.epoch === null && this.lostAt === null && !isLost)
+    const unproven = wasUnproven || isLost || this.epoch === null
     if (isLost || this.epoch === null) {
       this.epoch = random
       // Counters are named after the epoch, so those before are out of reach.
@@ -207,14 +207,16 @@ export class RedisLibrary {
     const own = this.partitions.get(partition) ?? fresh()
     this.partitions.set(partition, own)
     own.token = Math.max(micros, own.token + 1)
-    own.decided = Math.max(own.decided, own.committed, start)
+    const decided = Math.max(own.decided, own.committed)
+    own.decided = Math.max(decided, start)
     own.committed = start
     if (own.epoch === epoch) {
       own.watermark = Math.max(own.watermark, needed)
       trim(own, Math.min(start, needed))
     } else {
       own.watermark = needed
-      own.since = needed
+      own.since = Math.max(needed, decided)
+      own.server = ''
       own.epoch = epoch
       own.reserved = reserved
       own.observations = []
@@ -234,7 +236,7 @@ export class RedisLibrary {
     this.unproven = unproven
   }
 
-  #lose(now: number): void {
+  lose(now: number): void {
     this.lostAt = now
     this.epoch = null
   }
@@ -252,7 +254,7 @@ export class RedisLibrary {
     }
     this.#moveTo(this.isUnproven())
     if (behind !== null) {
-      this.#lose(Math.floor(micros / 1000))
+      this.lose(Math.floor(micros / 1000))
       return ['fenced', behind]
     }
     for (const own of reminded) own.server = this.server
@@ -273,7 +275,7 @@ export class RedisLibrary {
     chain(ranges)
     const gap = ranges.filter((range) => this.#showsLoss(range))[0]
     if (gap !== undefined) {
-      this.#lose(now)
+      this.lose(now)
       return ['fenced', gap.partition]
     }
     const isLost = this.unproven || (this.lostAt !== null && now < this.lostAt + Number(args[1]))
@@ -374,6 +376,7 @@ export class RedisLibrary {
       const [counters = [], events = []] = unpack(bytes as Buffer) as unknown[][]
       ranges.push({ own, counters, events })
     }
+    if (this.unproven) return ['unproven']
     const segments = ranges.map((it) => it.counters)
     const book = new CounterBook(this.counters, segments, now, this.#keysMs)
     // All that is recorded is read before anything is.

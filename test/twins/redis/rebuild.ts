@@ -8,6 +8,7 @@ export type Rebuilt = {
   epoch: string | null
   lostAt: number | null
   readonly isUnproven: () => boolean
+  readonly lose: (now: number) => void
   readonly server: string
   readonly partitions: ReadonlyMap<string, RebuiltPartition>
   readonly counters: Map<string, Stored<Buckets>>
@@ -31,6 +32,7 @@ type Held = {
   readonly until: number
   readonly progress: string | null
   readonly places: ReadonlyMap<string, string>
+  readonly isSetBack: boolean
 }
 
 /** The part `rebuild` of sluice.lua. */
@@ -68,14 +70,24 @@ export class RebuildDesk {
       const unmet = names.find((it) => partitions.get(it)?.server !== state.server)
       return state.isUnproven() && unmet !== undefined ? ['unproven', unmet] : ['whole']
     }
-    const unowned = names.find((it) => epoch === null || partitions.get(it)?.epoch !== epoch)
-    if (unowned !== undefined) return ['waiting', unowned]
+    for (const name of names) {
+      const own = partitions.get(name)
+      if (epoch === null || own?.epoch !== epoch) return ['waiting', name]
+      if (own.server !== state.server) return ['unproven', name]
+    }
     if (epoch === null) throw new Error('there is no partition to rebuild')
     const held = this.#held?.epoch === epoch ? this.#held : null
     if (held !== null && held.holder !== holder && now < held.until) return ['held', held.progress ?? '0']
     if (held === null) this.#blind.clear()
     const places = held?.places ?? new Map<string, string>()
-    this.#held = { epoch, holder, until: now + Number(leaseMs), progress: held?.progress ?? null, places }
+    this.#held = {
+      epoch,
+      holder,
+      until: now + Number(leaseMs),
+      progress: held?.progress ?? null,
+      places,
+      isSetBack: held?.isSetBack ?? false,
+    }
     const since = names.map((it) => String(partitions.get(it)?.since))
     return ['yours', epoch, String(now), ...since, ...[...places].flat()]
   }
@@ -92,9 +104,11 @@ export class RebuildDesk {
     for (let i = 0; i < events.length; i += 3)
       knowEvent(state, String(events[i]), String(events[i + 1]), (events[i + 2] as number) - now, keysMs)
     if (blind !== '') this.#blind.set(`${String(place)} ${String(next)}`, unpack(blind as Buffer) as unknown[])
-    for (let i = 0; i < decided.length; i += 2) learnDecided(state, String(decided[i]), Number(decided[i + 1]))
+    let isSetBack = held.isSetBack
+    for (let i = 0; i < decided.length; i += 2)
+      if (learnDecided(state, String(decided[i]), Number(decided[i + 1]))) isSetBack = true
     const places = new Map([...held.places, [String(place), String(next)]])
-    this.#held = { ...held, places, until: now + Number(leaseMs), progress: String(progress) }
+    this.#held = { ...held, places, isSetBack, until: now + Number(leaseMs), progress: String(progress) }
     return ['restored']
   }
 
@@ -105,6 +119,11 @@ export class RebuildDesk {
     for (let i = 0; i < reached.length; i += 2)
       if (held.places.get(String(reached[i])) !== reached[i + 1]) return ['fenced']
     const [run] = [...this.#blind.keys()].sort()
+    if (run === undefined && held.isSetBack) {
+      state.lose(now)
+      this.clear()
+      return ['fenced']
+    }
     if (run === undefined) {
       state.lostAt = null
       this.clear()
@@ -170,10 +189,13 @@ function repeats({ partitions }: Rebuilt, value: string, known: string): boolean
   return known !== value && digest === /^\d+:\d+:(.*)$/.exec(value)?.[1] && Number(offset) < since
 }
 
-function learnDecided({ partitions }: Rebuilt, partition: string, next: number): void {
+/** Whether its owner has not come as far, since somebody has set the group's offset back. */
+function learnDecided({ partitions }: Rebuilt, partition: string, next: number): boolean {
   const own = partitions.get(partition)
   if (own === undefined) throw new Error('verdicts of a partition that nobody has taken')
-  if (next <= Math.max(own.decided, own.committed)) return
+  if (next <= Math.max(own.decided, own.committed)) return false
   own.decided = next
-  if (own.watermark < next) own.token++
+  if (own.watermark >= next) return false
+  own.token++
+  return true
 }
