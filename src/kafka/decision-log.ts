@@ -131,6 +131,7 @@ class Log {
       this.#committing = this.#transactions.commit(outputs, offsets, held.place.seat)
       await this.#committing
     } catch (error) {
+      if (error instanceof NoAnswer) this.#membership.spend(held.place)
       return this.#discard(error)
     } finally {
       this.#committing = null

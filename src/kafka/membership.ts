@@ -46,6 +46,8 @@ export class Membership {
   readonly #settings: MembershipSettings
   readonly #onMoved: (why: Moved) => void
   #memberId = ''
+  /** The member id of a seat that must not be had again. */
+  #spentId: string | null = null
   /** The last member id that came with a place, which the coordinator has written down before it answered. */
   #settledId = ''
   #place: Place | null = null
@@ -67,7 +69,7 @@ export class Membership {
   /** The present place, or the one a join gives; one attempt. Rejects with SlotTaken for good. */
   async place(signal: AbortSignal): Promise<Place> {
     if (this.#taken !== null) throw this.#taken
-    if (this.#place !== null && !this.#stale) return this.#place
+    if (this.#place !== null && !this.#stale && !this.#isSpent(this.#place)) return this.#place
     this.#joining = true
     // An answer to a heartbeat of the old place must not be taken for one about the new.
     await this.#beating
@@ -103,6 +105,15 @@ export class Membership {
       throw this.#taken ?? error
     }
     if (this.#stale) throw new KafkaRefusal('Heartbeat', REBALANCE_IN_PROGRESS)
+  }
+
+  /**
+   * What was asked of the group with this place got no answer and may still be under way: the next place has another
+   * seat, so that it is refused however late it comes. Offsets of a transaction that has ended do harm under a seat that
+   * still counts: brokers up to 3.9 let them take the place of the same producer's next ones and then drop both.
+   */
+  spend({ seat }: Place): void {
+    this.#spentId = seat.member
   }
 
   /** Has the group moved on when the topic's number of partitions is not what it was when it was assigned. */
@@ -145,6 +156,7 @@ export class Membership {
 
   async #join(): Promise<Place> {
     const { group, slot, rebalanceTimeoutMs, sessionTimeoutMs, requestTimeoutMs } = this.#settings
+    if (this.#place !== null && this.#isSpent(this.#place)) await this.#renounce(this.#place.seat)
     const node = await this.#cluster.coordinator('group', group)
     const who = { group, member: this.#memberId, instance: slot }
     const request = joinGroup(who, this.#settings, { name: PROTOCOL, metadata: this.#subscription() })
@@ -154,6 +166,22 @@ export class Membership {
     refuse(request.apiName, joined.code)
     this.#memberId = joined.member
     return await this.#sync(node, joined, waitMs)
+  }
+
+  #isSpent({ seat }: Place): boolean {
+    return seat.member === this.#spentId
+  }
+
+  /**
+   * A slot is joined anew by naming no member, which fences the one before without a rebalance. It would fence another
+   * process as well that has the slot meanwhile, so the coordinator is asked first whether there is one. After a join
+   * without an answer it cannot be asked: who has the slot is then ourselves, as far as can be known.
+   */
+  async #renounce(seat: Seat): Promise<void> {
+    if (seat.member !== this.#memberId) return
+    const code = await this.#ask(seat)
+    if (code !== 0 && code !== ILLEGAL_GENERATION && code !== REBALANCE_IN_PROGRESS) refuse('Heartbeat', code)
+    this.#memberId = ''
   }
 
   async #sync(node: number, joined: Joined, waitMs: number): Promise<Place> {
@@ -214,11 +242,16 @@ export class Membership {
     // A join whose answer was lost may have put another member in this one's place: to ask about it would be to hear that
     // the slot is taken, by ourselves.
     if (place === null || place.seat.member !== this.#memberId) return
+    const code = await this.#ask(place.seat)
+    if (place === this.#place) refuse('Heartbeat', code)
+  }
+
+  /** What the coordinator answers to a heartbeat. */
+  async #ask(seat: Seat): Promise<number> {
     const { group, requestTimeoutMs, sessionTimeoutMs } = this.#settings
-    const request = heartbeat(place.seat)
     const node = await this.#cluster.coordinator('group', group)
-    const { code } = await this.#cluster.send(node, 'group', request, Math.min(requestTimeoutMs, sessionTimeoutMs / 2))
-    if (place === this.#place) refuse(request.apiName, code)
+    const waitMs = Math.min(requestTimeoutMs, sessionTimeoutMs / 2)
+    return (await this.#cluster.send(node, 'group', heartbeat(seat), waitMs)).code
   }
 
   #move(why: Moved): void {
@@ -228,5 +261,6 @@ export class Membership {
   }
 }
 
+const ILLEGAL_GENERATION = 22
 const REBALANCE_IN_PROGRESS = 27
 const FENCED_INSTANCE_ID = 82

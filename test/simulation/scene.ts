@@ -66,6 +66,7 @@ export class Scene {
       topics: { ...Object.fromEntries(many), [policies]: 1 },
       now: world.now,
       random: world.chance.servers,
+      dropsPending: plan.seed % 2 === 1,
     })
     world.attach({
       nextDue: () => this.kafka.nextDue(),

@@ -44,6 +44,8 @@ export type BrokerProxy = {
   readonly brokers: readonly string[]
   /** Names of the requests that came, in order. */
   readonly seen: ApiName[]
+  /** The last request of each kind, as it came. */
+  readonly last: ReadonlyMap<ApiName, Buffer>
   /** The next request of this kind meets the fault; resolves when it has. */
   readonly fail: (api: ApiName, fault: Fault) => Promise<void>
   /** The next request of this kind is answered with this body and does not reach the broker. */
@@ -68,6 +70,7 @@ export async function openProxy(brokers: readonly string[]): Promise<BrokerProxy
 
 class Proxy implements BrokerProxy {
   readonly seen: ApiName[] = []
+  readonly last = new Map<ApiName, Buffer>()
   readonly #targets: readonly number[]
   readonly #servers: Server[] = []
   readonly #ports = new Map<number, number>()
@@ -168,7 +171,10 @@ class Proxy implements BrokerProxy {
     const api = frame.readInt16BE(4)
     const correlation = frame.readInt32BE(8)
     const name = NAMES.get(api)
-    if (name !== undefined) this.seen.push(name)
+    if (name !== undefined) {
+      this.seen.push(name)
+      this.last.set(name, frame)
+    }
     const rule = this.#take(api)
     if (rule === undefined) return void broker.write(frame)
     if (rule.kind === 'hold') {

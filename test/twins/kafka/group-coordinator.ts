@@ -11,6 +11,7 @@ export type GroupsSettings = {
   readonly agenda: Agenda
   readonly initialDelayMs: number
   readonly minSessionMs: number
+  readonly dropsPending: boolean
   readonly isTopic: (topic: string, partition: number) => boolean
   /** What the transaction coordinator says of a group that has no offsets of the transaction yet. */
   readonly verify: (id: string, producer: Producer, group: string) => number
@@ -138,9 +139,9 @@ export class GroupCoordinator {
   #made(name: string): Group {
     const known = this.#groups.get(name)
     if (known !== undefined) return known
-    const { now, agenda, initialDelayMs } = this.#settings
+    const { now, agenda, initialDelayMs, dropsPending } = this.#settings
     const memberId = (prefix: string): string => `${prefix}-${++this.#memberCount}`
-    const group = new Group(name, { now, agenda, initialDelayMs, memberId })
+    const group = new Group(name, { now, agenda, initialDelayMs, memberId, dropsPending })
     this.#groups.set(name, group)
     return group
   }

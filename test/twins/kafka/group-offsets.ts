@@ -19,7 +19,13 @@ export class GroupOffsets {
   readonly #stable = new Map<string, Offset>()
   readonly #pending = new Map<number, Map<string, Offset>>()
   readonly #producers = new Map<number, ProducerState>()
+  readonly #dropsPending: boolean
   #writes = 0
+
+  /** `dropsPending`: what is refused takes the producer's pending offsets of the same partitions with it, as up to 3.9. */
+  constructor(dropsPending: boolean) {
+    this.#dropsPending = dropsPending
+  }
 
   get(topic: string, partition: number): number | null {
     return this.#stable.get(keyOf(topic, partition))?.offset ?? null
@@ -44,7 +50,10 @@ export class GroupOffsets {
   /** As part of the producer's transaction, which the coordinator knows of. */
   commitWithin({ id, epoch }: Producer, offsets: Offsets): number {
     const state = this.#producer(id)
-    if (epoch < state.epoch) return CODE.invalidProducerEpoch
+    if (epoch < state.epoch) {
+      if (this.#dropsPending) this.#drop(id, offsets)
+      return CODE.invalidProducerEpoch
+    }
     const at = this.#writes++
     state.add({ ...NO_BATCH, epoch, baseOffset: at })
     const pending = this.#pending.get(id) ?? new Map<string, Offset>()
@@ -65,6 +74,13 @@ export class GroupOffsets {
       if (stands === undefined || offset.at > stands.at) this.#stable.set(key, offset)
     }
     return true
+  }
+
+  /** GroupMetadata.failPendingTxnOffsetCommit of the coordinator before KIP-848. */
+  #drop(id: number, offsets: Offsets): void {
+    const pending = this.#pending.get(id)
+    for (const { topic, partition } of offsets) pending?.delete(keyOf(topic, partition))
+    if (pending?.size === 0) this.#pending.delete(id)
   }
 
   #producer(id: number): ProducerState {

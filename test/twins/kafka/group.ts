@@ -58,6 +58,7 @@ export type GroupSettings = {
   /** group.initial.rebalance.delay.ms */
   readonly initialDelayMs: number
   readonly memberId: (prefix: string) => string
+  readonly dropsPending: boolean
 }
 
 const NO_ASSIGNMENT = Buffer.alloc(0)
@@ -67,7 +68,7 @@ const NEW_MEMBER_MS = 300_000
 /** One group of the classic protocol with static members (KIP-345), after GroupMetadataManager and ClassicGroup. */
 export class Group {
   readonly name: string
-  readonly offsets = new GroupOffsets()
+  readonly offsets: GroupOffsets
   readonly #settings: GroupSettings
   readonly #members = new Map<string, Member>()
   /** Member ids by instance. */
@@ -87,6 +88,7 @@ export class Group {
 
   constructor(name: string, settings: GroupSettings) {
     this.name = name
+    this.offsets = new GroupOffsets(settings.dropsPending)
     this.#settings = settings
   }
 

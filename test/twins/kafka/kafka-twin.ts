@@ -49,6 +49,8 @@ export type KafkaTwinOptions = {
   readonly failoverMs?: number | null
   /** How long a coordinator that moved answers COORDINATOR_LOAD_IN_PROGRESS. */
   readonly loadMs?: number
+  /** Whether offsets that a producer is refused drop those it has pending, as brokers do up to 3.9. */
+  readonly dropsPending?: boolean
 }
 
 type Reply = (body: Buffer) => void
@@ -90,6 +92,7 @@ export class KafkaTwin {
       agenda,
       initialDelayMs: this.#options.initialRebalanceDelayMs,
       minSessionMs: this.#options.minSessionMs,
+      dropsPending: this.#options.dropsPending,
       isTopic: (topic, partition) => this.#log.find(topic, partition) !== null,
       verify: (id, producer, name) => this.#verify(id, producer, offsetsOf(name)),
     })
@@ -487,4 +490,5 @@ const DEFAULTS = {
   transactionSweepMs: 10_000,
   failoverMs: 3_000,
   loadMs: 0,
+  dropsPending: false,
 }
