@@ -100,6 +100,8 @@ export class TransactionClient {
       try {
         const node = await this.#coordinator()
         const { code, producer } = await unlessAborted(this.#cluster.send(node, 'transaction', request), signal)
+        // Of the last epoch of a producer id: the broker fails its own check each time. A newcomer gets another id.
+        if (as === 'owner' && code === UNKNOWN_SERVER_ERROR) return 'fenced'
         refuse(request.apiName, code)
         this.#hold(producer)
         return 'held'
@@ -266,6 +268,7 @@ export class TransactionClient {
 
 /** MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE. */
 const TOO_LARGE: ReadonlySet<number> = new Set([10, 18])
+const UNKNOWN_SERVER_ERROR = -1
 const LEADER_NOT_AVAILABLE = 5
 const CONCURRENT_TRANSACTIONS = 51
 const OPERATION_NOT_ATTEMPTED = 55

@@ -38,16 +38,18 @@ function heldAtTheLeader() {
   return { cluster: cluster as unknown as Cluster, sent, arrived: arrived.promise, answer: answered.resolve }
 }
 
+const SETTINGS = {
+  transactionalId: 't',
+  group: 'g',
+  input: 'in',
+  transactionTimeoutMs: 10_000,
+  requestTimeoutMs: 5_000,
+  maxBatchBytes: 100_000,
+}
+
 test('a fence in the middle of a transaction leaves its rest under the epoch that is over', async () => {
   const { cluster, sent, arrived, answer } = heldAtTheLeader()
-  const client = new TransactionClient(cluster, {
-    transactionalId: 't',
-    group: 'g',
-    input: 'in',
-    transactionTimeoutMs: 10_000,
-    requestTimeoutMs: 5_000,
-    maxBatchBytes: 100_000,
-  })
+  const client = new TransactionClient(cluster, SETTINGS)
   const never = new AbortController().signal
   await client.fence('newcomer', never)
   const output = { topic: 'to', partition: 0, key: null, value: Buffer.from('v'), timestamp: 1, headers: [] }
@@ -59,4 +61,16 @@ test('a fence in the middle of a transaction leaves its rest under the epoch tha
   answer()
   await outcome
   expect(bodyOf(sent.at(-1))).toEqual(bodyOf(addOffsetsToTxn('t', old, 'g')))
+})
+
+test('a broker that trips over an owner’s request has fenced the owner, and a newcomer asks it again', async () => {
+  const codes = [0, -1, -1, 0]
+  const send = async () => ({ code: codes.shift(), producer: old })
+  const cluster = { send, coordinator: async () => 1 } as unknown as Cluster
+  const client = new TransactionClient(cluster, SETTINGS)
+  const soon = AbortSignal.timeout(2_000)
+  expect(await client.fence('newcomer', soon)).toBe('held')
+  expect(await client.fence('owner', soon)).toBe('fenced')
+  expect(await client.fence('newcomer', soon)).toBe('held')
+  expect(codes).toEqual([])
 })
