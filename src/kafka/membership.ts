@@ -52,8 +52,9 @@ export class Membership {
   #settledId = ''
   #place: Place | null = null
   #last: { readonly owned: readonly number[]; readonly generation: number } = { owned: [], generation: -1 }
-  /** How many partitions the input had then. */
+  /** How many partitions the input had when the leader shared it out, which a restart does not make it do again. */
   #assignedOf = 0
+  #nudges = 0
   #stale = false
   #joining = false
   #beating: Promise<void> | null = null
@@ -118,7 +119,9 @@ export class Membership {
 
   /** Has the group moved on when the topic's number of partitions is not what it was when it was assigned. */
   heedPartitions(count: number): void {
-    if (this.#place !== null && count > this.#assignedOf) this.#move('rebalance')
+    if (this.#place === null || this.#stale || count <= this.#assignedOf) return
+    this.#nudges++
+    this.#move('rebalance')
   }
 
   /** Draws the consequences of a group error, whichever request had it. */
@@ -193,9 +196,9 @@ export class Membership {
     const isForgotten = code === FENCED_INSTANCE_ID && this.#forgetUnsettled()
     refuse(request.apiName, isForgotten ? REBALANCE_IN_PROGRESS : code)
     this.#settledId = joined.member
-    const partitions = decodeAssignment(assignment)
+    const { partitions, partitionCount } = decodeAssignment(assignment)
     this.#last = { owned: partitions, generation: joined.generation }
-    this.#assignedOf = this.#partitions.length
+    this.#assignedOf = partitionCount ?? this.#partitions.length
     return { seat, partitions, slots: leads ? joined.members.map(({ instance }) => instance ?? '') : null }
   }
 
@@ -218,6 +221,7 @@ export class Membership {
       topic: this.#settings.input,
       ...this.#last,
       partitionCount: this.#partitions.length,
+      nudges: this.#nudges,
     })
   }
 
@@ -226,8 +230,11 @@ export class Membership {
       const { owned, generation } = decodeSubscription(metadata)
       return { member, instance: instance ?? member, owned, generation }
     })
-    const shares = assignPartitions(claimants, this.#partitions)
-    return [...shares].map(([member, share]) => ({ member, assignment: encodeAssignment(this.#settings.input, share) }))
+    const partitions = this.#partitions
+    const shares = assignPartitions(claimants, partitions)
+    const encode = (share: readonly number[]): Buffer =>
+      encodeAssignment(this.#settings.input, share, partitions.length)
+    return [...shares].map(([member, share]) => ({ member, assignment: encode(share) }))
   }
 
   #beatOnTime(): void {

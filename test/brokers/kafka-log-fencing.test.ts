@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import type { KafkaDecisionLog } from '../../src/kafka/decision-log.ts'
 import { SlotTaken } from '../../src/kafka/errors.ts'
+import type { Assignment } from '../../src/processor/ports.ts'
 import { openProxy } from './support/broker-proxy.ts'
 import { eventually, nextOffsets, passThrough, pollSome, pump, statuses } from './support/kafka-scene.ts'
 import { never, openStage, within } from './support/stage.ts'
@@ -214,7 +216,45 @@ describe('the group', () => {
     const log = stage.scene.log({ input, group, slot, metadataMs: 200 })
     const assignment = await log.acquire(never)
     await stage.scene.grow(input, 3)
-    await new Promise((resolve) => assignment.ended.addEventListener('abort', resolve, { once: true }))
+    await endOf(assignment)
     expect([...(await log.acquire(within(5_000))).positions.keys()]).toEqual([0, 1, 2])
   })
+
+  test.for([
+    ['leader', []],
+    ['other', ['other']],
+  ] as const)('partitions added while the %s of a group restarts are read', async ([restarted, others]) => {
+    const { input, group } = await stage.play(2, 2)
+    // Those that live on do not look around.
+    const times = { sessionTimeoutMs: 20_000, metadataMs: 60_000 }
+    const held = new Map<string, readonly number[]>()
+    const keep = async (slot: string, log: KafkaDecisionLog): Promise<void> => {
+      for (;;) {
+        const assignment = await log.acquire(never)
+        held.set(slot, [...assignment.positions.keys()])
+        await endOf(assignment)
+      }
+    }
+    const reads = async (slot: string, count: number): Promise<void> =>
+      await eventually(async () => expect([slot, held.get(slot)?.length]).toEqual([slot, count]), 8_000)
+    const doomed = await openProxy(stage.kafka.brokers)
+    for (const slot of ['leader', ...others]) {
+      const brokers = slot === restarted ? doomed.brokers : stage.kafka.brokers
+      void keep(slot, stage.scene.log({ input, group, slot, brokers, ...times })).catch(() => undefined)
+      await reads(slot, slot === 'leader' ? 2 : 1)
+    }
+    doomed.sever()
+    await stage.scene.grow(input, 4)
+    held.delete(restarted)
+    const again = stage.scene.log({ input, group, slot: restarted, ...times, metadataMs: 200 })
+    void keep(restarted, again).catch(() => undefined)
+    for (const slot of ['leader', ...others]) await reads(slot, others.length === 0 ? 4 : 2)
+    await doomed.close()
+  })
+
+  const endOf = async ({ ended }: Assignment): Promise<void> =>
+    await new Promise((resolve) => {
+      if (ended.aborted) resolve()
+      else ended.addEventListener('abort', () => resolve(), { once: true })
+    })
 })
