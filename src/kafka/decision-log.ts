@@ -15,7 +15,7 @@ import { Fetcher } from './fetcher.ts'
 import { Membership } from './membership.ts'
 import type { Place } from './membership.ts'
 import { logBounds, stableOffsets, standing } from './positions.ts'
-import type { Standing } from './positions.ts'
+import type { Committed, Standing } from './positions.ts'
 import { TransactionClient } from './transaction-client.ts'
 import { Backoff, pause, unlessAborted } from './waiting.ts'
 
@@ -216,7 +216,7 @@ class Log {
     }
   }
 
-  async #positions(committed: ReadonlyMap<number, number | null>): Promise<ReadonlyMap<number, Position>> {
+  async #positions(committed: ReadonlyMap<number, Committed | null>): Promise<ReadonlyMap<number, Position>> {
     const bounds = await logBounds(this.#cluster, this.#options.input, [...committed.keys()])
     const positions = new Map<number, Position>()
     for (const [partition, offset] of committed) {

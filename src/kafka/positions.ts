@@ -4,8 +4,13 @@ import { refuse, remedyOf } from './errors.ts'
 import { isPassing } from './transaction-client.ts'
 import { Backoff, pause, unlessAborted } from './waiting.ts'
 import { listOffsets, offsetFetch } from './wire/messages/offsets.ts'
+import type { CommittedOffset } from './wire/messages/offsets.ts'
+import { OUR_OFFSETS } from './wire/messages/transaction.ts'
 
 /** Where a partition's log begins and ends. */
+/** What the group has committed, and whether somebody else than a decision log has done so. */
+export type Committed = { readonly offset: number; readonly isSetByHand: boolean }
+
 export type LogBounds = { readonly start: number; readonly end: number }
 
 /**
@@ -20,15 +25,19 @@ export type Standing =
   | { readonly kind: 'ahead'; readonly committed: number; readonly end: number }
   | { readonly kind: 'unknown' }
 
-/** `committed` null is the group's first time here: it starts at the log's beginning. */
-export function standing(committed: number | null, bounds: LogBounds | undefined): Standing {
-  if (bounds === undefined) {
-    return committed === null ? { kind: 'unknown' } : { kind: 'at', position: { start: committed, committed } }
+/** `found` null is the group's first time here: it starts at the log's beginning. */
+export function standing(found: Committed | null, bounds: LogBounds | undefined): Standing {
+  if (found === null) {
+    return bounds === undefined
+      ? { kind: 'unknown' }
+      : { kind: 'at', position: { start: bounds.start, committed: null } }
   }
-  if (committed === null) return { kind: 'at', position: { start: bounds.start, committed } }
+  const { offset: committed, isSetByHand } = found
+  const from = (start: number): Position => ({ start, committed, ...(isSetByHand && { isSetByHand }) })
+  if (bounds === undefined) return { kind: 'at', position: from(committed) }
   if (committed > bounds.end) return { kind: 'ahead', committed, end: bounds.end }
-  if (committed < bounds.start) return { kind: 'gap', position: { start: bounds.start, committed }, from: committed }
-  return { kind: 'at', position: { start: committed, committed } }
+  if (committed < bounds.start) return { kind: 'gap', position: from(bounds.start), from: committed }
+  return { kind: 'at', position: from(committed) }
 }
 
 /**
@@ -42,7 +51,7 @@ export async function stableOffsets(
   topic: string,
   partitions: readonly number[],
   signal: AbortSignal,
-): Promise<ReadonlyMap<number, number | null>> {
+): Promise<ReadonlyMap<number, Committed | null>> {
   if (partitions.length === 0) return new Map()
   const request = offsetFetch(group, topic, partitions)
   for (const backoff = new Backoff(5, 100); ; await pause(backoff.next(), signal)) {
@@ -51,8 +60,8 @@ export async function stableOffsets(
       const answer = await unlessAborted(cluster.send(node, 'query', request), signal)
       refuse(request.apiName, answer.code)
       for (const { code } of answer.partitions) refuse(request.apiName, code)
-      const known = new Map(answer.partitions.map(({ partition, offset }) => [partition, offset]))
-      return new Map(partitions.map((partition) => [partition, orNull(known.get(partition))]))
+      const known = new Map(answer.partitions.map((it) => [it.partition, it]))
+      return new Map(partitions.map((partition) => [partition, committedOf(known.get(partition))]))
     } catch (error) {
       if (!isPassing(error)) throw error
       if (remedyOf(error) !== 'again') cluster.forgetCoordinators()
@@ -60,7 +69,8 @@ export async function stableOffsets(
   }
 }
 
-const orNull = (offset: number | undefined): number | null => (offset === undefined || offset < 0 ? null : offset)
+const committedOf = (found: CommittedOffset | undefined): Committed | null =>
+  found === undefined || found.offset < 0 ? null : { offset: found.offset, isSetByHand: found.metadata !== OUR_OFFSETS }
 
 /** Of the partitions whose leader answers; one that does not must not hold up the others. */
 export async function logBounds(

@@ -43,8 +43,11 @@ export type OutputRecord = {
   readonly headers: readonly (readonly [name: string, value: string | Uint8Array])[]
 }
 
-/** `start`: the next offset to read. `committed`: the group's stable offset, null when there is none yet. */
-export type Position = { readonly start: number; readonly committed: number | null }
+/**
+ * `start`: the next offset to read. `committed`: the group's stable offset, null when there is none yet. `isSetByHand`: no
+ * decision log has committed it, so more may have been decided than it says.
+ */
+export type Position = { readonly start: number; readonly committed: number | null; readonly isSetByHand?: boolean }
 
 /**
  * What one join of the group gave: generation, member and stable offsets belong together and are what a commit is

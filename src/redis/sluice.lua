@@ -334,11 +334,14 @@ end
 
 -- Whether what is known of a partition shows that state was lost. While a loss is being mended, partitions that this
 -- epoch has not seen are expected. On a server that its last owner has not met, what was observed may be there and the
--- places that were taken after that not, unless it had heard of the commit, which came later still.
-local function acquisition_shows_loss(own, epoch, is_mending, is_met, committed, needed, reserved)
+-- places that were taken after that not, unless it had heard of the commit, which came later still. Where somebody has set
+-- the offset, that does not tell how far it was decided: unless all that was observed is known to be, the verdicts must.
+local function acquisition_shows_loss(own, epoch, is_mending, is_met, claim)
+  local committed = claim.committed
   if own.watermark and own.epoch == epoch then
-    return committed and (own.watermark < min(committed, needed) or not is_met and own.committed < committed)
-      or own.reserved < reserved
+    return committed and (own.watermark < min(committed, claim.needed) or not is_met and own.committed < committed
+      or claim.is_set and (own.watermark > max(own.decided, committed) or not is_met))
+      or own.reserved < claim.reserved
   end
   return not is_mending and (own.watermark or committed) ~= nil
 end
@@ -354,8 +357,8 @@ end
 -- ARGV     1 a random epoch, used if there is none
 --          2 whose state this is: group and topic
 --          then per partition: partition, committed offset or '', next offset to read, needed: the offset up to which
---          the watermark must have come (lower than committed where the caller can still catch up from memory), and the
---          end of what asked for places, as far as the caller knows
+--          the watermark must have come (lower than committed where the caller can still catch up from memory), the
+--          end of what asked for places, as far as the caller knows, and '1' if somebody has set the offset, else '0'
 --          Without partitions nothing is changed.
 -- Returns  { 'foreign', owner } with nothing changed, or { 'owned', '0' or '1': state is incomplete, '0' or '1': it is
 --          unproven, and for each partition its token and the offset below which all was committed before, which is
@@ -374,11 +377,16 @@ local function acquire(keys, args)
     return { 'owned', lost_at and '1' or '0', unproven and '1' or '0' }
   end
   local owns, lost = {}, epoch and not owner
-  for i = 3, #args, 5 do
+  for i = 3, #args, 6 do
     local own = partition_of(prefix, args[i])
-    local committed, needed, reserved = tonumber(args[i + 1]), tonumber(args[i + 3]), tonumber(args[i + 4])
+    local claim = {
+      committed = tonumber(args[i + 1]),
+      needed = tonumber(args[i + 3]),
+      reserved = tonumber(args[i + 4]),
+      is_set = args[i + 5] == '1',
+    }
     local is_met = not unproven or own.server == here
-    lost = lost or acquisition_shows_loss(own, epoch, epoch and lost_at, is_met, committed, needed, reserved)
+    lost = lost or acquisition_shows_loss(own, epoch, epoch and lost_at, is_met, claim)
     owns[#owns + 1] = own
   end
   -- Where nothing known is missing, this is a new deployment, or one that lost everything before its first commit. And who
@@ -395,7 +403,7 @@ local function acquire(keys, args)
   move_to(state_key, here, unproven)
   local reply = { 'owned', lost_at and '1' or '0', unproven and '1' or '0' }
   for at, own in ipairs(owns) do
-    local i = 5 * at - 2
+    local i = 6 * at - 3
     local key, start, needed = prefix .. 'p:' .. args[i], tonumber(args[i + 2]), args[i + 3]
     local token = format('%.0f', max(time, tonumber(own.token or '0') + 1))
     if own.epoch == epoch then

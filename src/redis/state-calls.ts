@@ -20,6 +20,7 @@ export const claimArgs = ({ partition, position, needed, reserved }: Claim): str
   String(position.start),
   String(needed),
   String(reserved),
+  position.isSetByHand === true ? '1' : '0',
 ]
 
 export const ownerOf = ({ group, topic }: Deployment): string => `group ${group} on topic ${topic}`

@@ -120,6 +120,18 @@ describe('the log', () => {
     expect(list.some(({ kind, text }) => kind === 'stalled' && text.includes('offset 0'))).toBe(true)
   })
 
+  test('an offset that an operator has set is told from one of ours', async () => {
+    const { input, group, slot } = await stage.play(1, 30)
+    const log = stage.scene.log({ input, group, slot })
+    expect(await log.commit([], new Map([[0, 5]]), await log.acquire(never))).toEqual({ kind: 'committed' })
+    expect((await log.acquire(never)).positions.get(0)).toEqual({ start: 5, committed: 5 })
+    await log.close()
+    await stage.scene.setOffset(group, input, 0, 2)
+    const next = stage.scene.log({ input, group, slot })
+    expect((await next.acquire(never)).positions.get(0)).toEqual({ start: 2, committed: 2, isSetByHand: true })
+    await next.close()
+  })
+
   test('a committed offset beyond the end is reported and holds up no other partition', async () => {
     const { input, to, group, slot } = await stage.play(2, 40)
     const { list, onStatus } = statuses()

@@ -313,7 +313,7 @@ test('offsets that are set back while state is lost execute nothing again, befor
   rig.append(300)
   await rig.decided()
   await rig.real.flush()
-  rig.log.commitAs(new Map([0, 1, 2].map((partition) => [partition, 0])))
+  rig.log.setOffsets(new Map([0, 1, 2].map((partition) => [partition, 0])))
   // State is rebuilt meanwhile.
   rig.log.failNext(...Array.from({ length: 300 }, () => 'refused' as const))
   rig.log.endAssignment()

@@ -76,7 +76,8 @@ class Pair {
       const needed = this.#below(6) === 0 ? Math.max(0, start - this.#below(4)) : start
       const reserved = this.#below(9) === 0 ? start + this.#below(5) : 0
       const position = committed === undefined ? '' : String(committed)
-      return [String(partition), position, String(start), String(needed), String(reserved)]
+      const isSet = committed !== undefined && this.#below(12) === 0 ? '1' : '0'
+      return [String(partition), position, String(start), String(needed), String(reserved), isSet]
     })
     const owner = this.#below(30) === 0 ? 'another group' : 'group g on topic t'
     const reply = (await this.#both('acquire', [`epoch-${this.#epochs++}`, owner, ...args])) as string[]

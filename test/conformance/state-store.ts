@@ -249,6 +249,21 @@ export function stateStoreConformance(name: string, open: () => Promise<StateSub
         expect(lost(await caller.observe(9, some(1)))).toEqual([false])
       })
 
+      test('below an offset that somebody has set, state cannot tell what was decided', async () => {
+        await caller.own(0, 1, 1)
+        await caller.ask([])
+        const at = (isSetByHand: boolean) => new Map([[0, { start: 2, committed: 2, isSetByHand }]])
+        await caller.observe(1, some(3), { committed: 1 })
+        await caller.ownAll(at(false))
+        const before = await caller.observe(2, some(2))
+        await caller.ownAll(at(true))
+        const after = await caller.observe(2, some(2))
+        expect([before, after].map((seen) => seen.map((it) => it.counters.get('velocity')))).toEqual([
+          [1, 2],
+          [0, 1],
+        ])
+      })
+
       test('a flushed state is noticed at acquire, and felt by every partition', async () => {
         await caller.ownAll(new Map([0, 1].map((it) => [it, { start: 0, committed: null }])))
         await caller.observe(0, some(1))

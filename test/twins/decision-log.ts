@@ -23,6 +23,8 @@ export type MemoryLog = DecisionLog & {
   readonly depose: () => void
   /** What another process has committed. */
   readonly commitAs: (offsets: ReadonlyMap<number, number>) => void
+  /** What an operator has set the group's offsets to. */
+  readonly setOffsets: (offsets: ReadonlyMap<number, number>) => void
 }
 
 type Live = { readonly assignment: Assignment; readonly end: AbortController; readonly positions: Map<number, number> }
@@ -31,6 +33,11 @@ export function memoryLog(topic: string, partitions: number): MemoryLog {
   const inputs = Array.from({ length: partitions }, (): InputRecord[] => [])
   const visible: OutputRecord[] = []
   const committed = new Map<number, number>()
+  const setByHand = new Set<number>()
+  const setCommitted = (partition: number, next: number): void => {
+    committed.set(partition, next)
+    setByHand.delete(partition)
+  }
   const faults: (CommitFault | null)[] = []
   const limits = new Map<string, number>()
   let generation = 0
@@ -61,7 +68,7 @@ export function memoryLog(topic: string, partitions: number): MemoryLog {
     const end = new AbortController()
     const starts = inputs.map((_, partition) => {
       const at = committed.get(partition)
-      return [partition, { start: at ?? 0, committed: at ?? null }] as const
+      return [partition, { start: at ?? 0, committed: at ?? null, isSetByHand: setByHand.has(partition) }] as const
     })
     const assignment = {
       generation: ++generation,
@@ -121,7 +128,7 @@ export function memoryLog(topic: string, partitions: number): MemoryLog {
     const fault = faults.shift() ?? null
     if (fault !== 'refused') {
       visible.push(...outputs)
-      for (const [partition, next] of offsets) committed.set(partition, next)
+      for (const [partition, next] of offsets) setCommitted(partition, next)
     }
     if (fault === null) return { kind: 'committed' }
     live.end.abort()
@@ -148,7 +155,11 @@ export function memoryLog(topic: string, partitions: number): MemoryLog {
     endAssignment: () => live?.end.abort(),
     depose: () => void (isDeposed = true),
     commitAs: (offsets) => {
+      for (const [partition, next] of offsets) setCommitted(partition, next)
+    },
+    setOffsets: (offsets) => {
       for (const [partition, next] of offsets) committed.set(partition, next)
+      for (const partition of offsets.keys()) setByHand.add(partition)
     },
   }
 }

@@ -140,7 +140,7 @@ export class StateStoreTwin implements StateStore {
       [...positions].map(([partition, position]) => [
         partition,
         {
-          start: position.start,
+          ...position,
           committed: position.committed ?? (this.#known.has(partition) ? position.start : null),
           needed: needed.get(partition) ?? 0,
           reserved: this.#reserved.get(partition) ?? 0,
@@ -242,10 +242,16 @@ export class StateStoreTwin implements StateStore {
     return this.#hasEpoch && own !== undefined && own.token === token && own.epoch === this.#epoch
   }
 
-  #isLost(partition: number, { committed, needed, reserved }: Claim): boolean {
+  #isLost(partition: number, { committed, needed, reserved, isSetByHand }: Claim): boolean {
     const own = this.#partitions.get(partition)
     if (this.#hasEpoch && own?.epoch === this.#epoch)
-      return (committed !== null && own.watermark < Math.min(committed, needed)) || own.reserved < reserved
+      return (
+        (committed !== null && own.watermark < Math.min(committed, needed)) ||
+        (isSetByHand === true &&
+          committed !== null &&
+          own.watermark > Math.max(own.decided, own.committed, committed)) ||
+        own.reserved < reserved
+      )
     const isMending = this.#hasEpoch && this.#lostAt !== null
     return !isMending && (own !== undefined || committed !== null)
   }

@@ -99,6 +99,13 @@ export class Scene {
     })
   }
 
+  /** As an operator does; the group must be empty. */
+  async setOffset(groupId: string, topic: string, partition: number, offset: number): Promise<void> {
+    await this.#admin((admin) =>
+      admin.setOffsets({ groupId, topic, partitions: [{ partition, offset: String(offset) }] }),
+    )
+  }
+
   async #admin(work: (admin: Admin) => Promise<unknown>): Promise<void> {
     const admin = new Kafka({ brokers: [...this.brokers], logLevel: logLevel.NOTHING }).admin()
     await admin.connect()

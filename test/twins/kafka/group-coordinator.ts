@@ -83,13 +83,18 @@ export class GroupCoordinator {
     })
   }
 
-  offsets(name: string, places: Places, isStable: boolean): readonly (PartitionCodes[number] & { offset: number })[] {
+  offsets(
+    name: string,
+    places: Places,
+    isStable: boolean,
+  ): readonly (PartitionCodes[number] & { offset: number; metadata: string })[] {
     const offsets = this.#groups.get(name)?.offsets
     return places.map(({ topic, partition }) => {
       if (isStable && offsets?.isPending(topic, partition)) {
-        return { topic, partition, offset: -1, code: CODE.unstableOffsetCommit }
+        return { topic, partition, offset: -1, metadata: '', code: CODE.unstableOffsetCommit }
       }
-      return { topic, partition, offset: offsets?.get(topic, partition) ?? -1, code: CODE.none }
+      const metadata = offsets?.metadata(topic, partition) ?? ''
+      return { topic, partition, offset: offsets?.get(topic, partition) ?? -1, metadata, code: CODE.none }
     })
   }
 

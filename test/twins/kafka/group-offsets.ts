@@ -4,10 +4,15 @@ import { ProducerState } from './producer-state.ts'
 import type { Producer } from '../../../src/kafka/wire/messages/transaction.ts'
 
 /** `at`: when it was written, as a count; the later of two commits is the one that holds. */
-type Offset = { readonly offset: number; readonly at: number }
+type Offset = { readonly offset: number; readonly metadata: string | null; readonly at: number }
 
 /** By topic and partition, the next offset to read. */
-export type Offsets = readonly { readonly topic: string; readonly partition: number; readonly offset: number }[]
+export type Offsets = readonly {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly metadata: string | null
+}[]
 
 const keyOf = (topic: string, partition: number): string => `${topic}/${partition}`
 
@@ -31,6 +36,10 @@ export class GroupOffsets {
     return this.#stable.get(keyOf(topic, partition))?.offset ?? null
   }
 
+  metadata(topic: string, partition: number): string | null {
+    return this.#stable.get(keyOf(topic, partition))?.metadata ?? null
+  }
+
   /** Whether a transaction that commits it has not ended here. */
   isPending(topic: string, partition: number): boolean {
     const key = keyOf(topic, partition)
@@ -44,7 +53,8 @@ export class GroupOffsets {
 
   commit(offsets: Offsets): void {
     const at = this.#writes++
-    for (const { topic, partition, offset } of offsets) this.#stable.set(keyOf(topic, partition), { offset, at })
+    for (const { topic, partition, offset, metadata } of offsets)
+      this.#stable.set(keyOf(topic, partition), { offset, metadata, at })
   }
 
   /** As part of the producer's transaction, which the coordinator knows of. */
@@ -58,7 +68,8 @@ export class GroupOffsets {
     state.add({ ...NO_BATCH, epoch, baseOffset: at })
     const pending = this.#pending.get(id) ?? new Map<string, Offset>()
     this.#pending.set(id, pending)
-    for (const { topic, partition, offset } of offsets) pending.set(keyOf(topic, partition), { offset, at })
+    for (const { topic, partition, offset, metadata } of offsets)
+      pending.set(keyOf(topic, partition), { offset, metadata, at })
     return CODE.none
   }
 

@@ -105,14 +105,14 @@ export function readOffsetFetch(r: Reader) {
 /** `offset` −1 where nothing is committed. */
 export function writeOffsets(
   code: number,
-  partitions: readonly (PartitionCodes[number] & { readonly offset: number })[],
+  partitions: readonly (PartitionCodes[number] & { readonly offset: number; readonly metadata: string })[],
 ): Buffer {
   const w = new Writer()
   w.int32(0)
   w.compactArray([...Map.groupBy(partitions, (it) => it.topic)], ([topic, ofTopic]) => {
     w.compactString(topic)
-    w.compactArray(ofTopic, ({ partition, offset, code }) => {
-      w.int32(partition).int64(offset).int32(-1).compactNullableString('').int16(code).tags()
+    w.compactArray(ofTopic, ({ partition, offset, metadata, code }) => {
+      w.int32(partition).int64(offset).int32(-1).compactNullableString(metadata).int16(code).tags()
     }).tags()
   })
   return w.int16(code).tags().written()

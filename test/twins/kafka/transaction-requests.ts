@@ -54,9 +54,9 @@ export function readOffsets(r: Reader): Offsets {
     const offsets = r.compactArray(() => {
       const each = { topic, partition: r.int32(), offset: r.int64() }
       r.int32()
-      r.compactNullableString()
+      const metadata = r.compactNullableString()
       r.tags()
-      return each
+      return { ...each, metadata }
     })
     r.tags()
     return offsets

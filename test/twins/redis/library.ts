@@ -34,6 +34,8 @@ type Claim = {
   readonly start: number
   readonly needed: number
   readonly reserved: number
+  /** Somebody has set the offset. */
+  readonly isSet: boolean
 }
 
 type Range = {
@@ -175,7 +177,7 @@ export class RedisLibrary {
     if (this.#owner !== null && this.#owner !== owner) return ['foreign', this.#owner]
     const wasUnproven = this.isUnproven()
     if (args.length === 0) return ['owned', this.lostAt === null ? '0' : '1', wasUnproven ? '1' : '0']
-    const claims = groupsOf(args, 5).map(claimOf)
+    const claims = groupsOf(args, 6).map(claimOf)
     const isMending = this.epoch !== null && this.lostAt !== null
     const isUnowned = this.epoch !== null && this.#owner === null
     const isLost = isUnowned || claims.map((claim) => this.#isLost(claim, isMending, wasUnproven)).includes(true)
@@ -192,12 +194,16 @@ export class RedisLibrary {
     return ['owned', this.lostAt === null ? '0' : '1', unproven ? '1' : '0', ...given]
   }
 
-  #isLost({ partition, committed, needed, reserved }: Claim, isMending: boolean, unproven: boolean): boolean {
+  #isLost({ partition, committed, needed, reserved, isSet }: Claim, isMending: boolean, unproven: boolean): boolean {
     const own = this.partitions.get(partition)
     if (own !== undefined && this.epoch !== null && own.epoch === this.epoch) {
       const isMet = !unproven || own.server === this.server
       const least = Math.min(committed ?? 0, needed)
-      return own.watermark < least || (!isMet && own.committed < (committed ?? 0)) || own.reserved < reserved
+      const decided = Math.max(own.decided, own.committed, committed ?? 0)
+      const isUntold = isSet && committed !== null && (own.watermark > decided || !isMet)
+      return (
+        own.watermark < least || (!isMet && own.committed < (committed ?? 0)) || own.reserved < reserved || isUntold
+      )
     }
     return !isMending && (own !== undefined || committed !== null)
   }
@@ -410,8 +416,9 @@ const fresh = (): Partition => ({
 })
 
 const claimOf = ([partition = '', committed = '', ...rest]: readonly string[]): Claim => {
-  const [start = 0, needed = 0, reserved = 0] = rest.map(Number)
-  return { partition, committed: committed === '' ? null : Number(committed), start, needed, reserved }
+  const [start = 0, needed = 0, reserved = 0, isSet = 0] = rest.map(Number)
+  const position = { partition, committed: committed === '' ? null : Number(committed), start }
+  return { ...position, needed, reserved, isSet: isSet === 1 }
 }
 
 function trim(own: Partition, committed: number): void {

@@ -1,7 +1,12 @@
 import type { Request } from '../request.ts'
 
 /** `offset` is −1 where nothing is committed. */
-export type CommittedOffset = { readonly partition: number; readonly offset: number; readonly code: number }
+export type CommittedOffset = {
+  readonly partition: number
+  readonly offset: number
+  readonly metadata: string | null
+  readonly code: number
+}
 
 /**
  * OffsetFetchRequest.json, OffsetFetchResponse.json version 7. With require_stable (KIP-447) a partition whose offset is
@@ -34,10 +39,10 @@ export const offsetFetch = (
         const partition = r.int32()
         const offset = r.int64()
         r.int32()
-        r.compactNullableString()
+        const metadata = r.compactNullableString()
         const code = r.int16()
         r.tags()
-        return { partition, offset, code }
+        return { partition, offset, metadata, code }
       })
       r.tags()
       return partitions

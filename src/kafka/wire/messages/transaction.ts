@@ -86,6 +86,9 @@ export const addOffsetsToTxn = (
   },
 })
 
+/** The metadata of an offset that a transaction of ours has committed; who resets a group's offsets writes none. */
+export const OUR_OFFSETS = 'sluice'
+
 /**
  * TxnOffsetCommitRequest.json, TxnOffsetCommitResponse.json version 3. `seat` must be the one the offsets were read
  * with: the coordinator refuses a seat that is not the present one (KIP-447), which fences zombies.
@@ -107,7 +110,7 @@ export const txnOffsetCommit = (
     w.compactArray([topic], (name) => {
       w.compactString(name)
       w.compactArray([...offsets], ([partition, offset]) => {
-        w.int32(partition).int64(offset).int32(-1).compactNullableString(null).tags()
+        w.int32(partition).int64(offset).int32(-1).compactNullableString(OUR_OFFSETS).tags()
       }).tags()
     }).tags()
   },
