@@ -87,6 +87,11 @@ export class Cluster {
     return known?.partitions.map(({ partition }) => partition).sort((a, b) => a - b) ?? []
   }
 
+  /** Whether the last refresh said that there is no such topic. */
+  lacks(topic: string): boolean {
+    return this.#topics.get(topic)?.code === 3
+  }
+
   /** The broker that leads the partition as of the last refresh, or null. */
   leader(topic: string, partition: number): number | null {
     const known = this.#topics.get(topic)?.partitions

@@ -60,6 +60,8 @@ class Log {
   #committed = 0
   #discarded = 0
   #discardedInARow = 0
+  /** The input was deleted under the last assignment. */
+  #inputIsGone = false
   #refresher: NodeJS.Timeout | null = null
 
   constructor(options: DecisionLogOptions & Tuning) {
@@ -78,7 +80,8 @@ class Log {
     this.#endHeld('acquired anew')
     this.#held = null
     const either = AbortSignal.any([signal, this.#closing.signal])
-    if (this.#isStuck) await pause(STUCK_PAUSE_MS, either).catch(() => undefined)
+    if (this.#isStuck || this.#inputIsGone) await pause(STUCK_PAUSE_MS, either).catch(() => undefined)
+    this.#inputIsGone = false
     for (const backoff = new Backoff(20, 1_000); ; await pause(backoff.next(), either)) {
       try {
         either.throwIfAborted()
@@ -255,6 +258,7 @@ class Log {
     const starts = new Map([...positions].map(([partition, { start }]) => [partition, start]))
     const fetcher = new Fetcher(this.#cluster, this.#options, starts, ending.signal, {
       outOfRange: (partition, offset) => this.#outOfRange(ending, partition, offset),
+      gone: (partition) => this.#gone(ending, partition),
       stalled: (partition, reason) => this.#stalled(partition, reason),
     })
     this.#held = { assignment, place, fetcher, ending }
@@ -284,6 +288,14 @@ class Log {
   #outOfRange(ending: AbortController, partition: number, offset: number): void {
     this.#stalled(partition, `the log does not have offset ${offset} any more, or not yet`)
     this.#endOnly(ending, 'offset out of range')
+  }
+
+  /** Offsets of the old log are committed no more, since they would count for a new one. A broker may be late to know it. */
+  #gone(ending: AbortController, partition: number | null): void {
+    this.#stalled(partition, 'it does not exist any more, or not yet')
+    this.#inputIsGone = true
+    if (this.#held?.ending === ending) this.#held = null
+    this.#endOnly(ending, 'the input is gone')
   }
 
   #stalled(partition: number | null, reason: string): void {

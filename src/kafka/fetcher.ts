@@ -26,6 +26,8 @@ export type FetchSettings = {
 export type FetchEvents = {
   /** The log does not have the offset. The assignment is to be ended. */
   readonly outOfRange: (partition: number, offset: number) => void
+  /** A partition, or all (null), were deleted. The assignment is to be ended: another log may come under the same name. */
+  readonly gone: (partition: number | null) => void
   /** A partition, or all (null), cannot be fetched for now. Others go on. */
   readonly stalled: (partition: number | null, reason: string) => void
 }
@@ -153,6 +155,7 @@ export class Fetcher {
     for (;;) {
       const missing = this.#queues.filter(({ partition }) => this.#leaderOf(partition) === null)
       if (missing.length === 0 || this.#ended.aborted) break
+      if (this.#cluster.lacks(this.#settings.input)) return this.#events.gone(null)
       for (const { partition } of missing) this.#events.stalled(partition, 'it has no leader')
       await this.#rest(backoff.next())
       await this.#cluster.refresh().catch(() => undefined)
@@ -233,6 +236,10 @@ export class Fetcher {
   }
 
   #refused(queue: PartitionQueue, refusal: KafkaRefusal): boolean {
+    if (refusal.kafka.code === UNKNOWN_TOPIC_OR_PARTITION) {
+      this.#events.gone(queue.partition)
+      return true
+    }
     switch (refusal.kafka.remedy) {
       case 'range':
         this.#events.outOfRange(queue.partition, queue.fetchAt)
@@ -283,6 +290,7 @@ export class Fetcher {
   }
 }
 
+const UNKNOWN_TOPIC_OR_PARTITION = 3
 /** Stands for the search of leaders among the loops. */
 const NOBODY = -1
 /** How long a partition that cannot be read is left alone. */

@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { KafkaDecisionLog } from '../../src/kafka/decision-log.ts'
 import { SlotTaken } from '../../src/kafka/errors.ts'
-import type { Assignment } from '../../src/processor/ports.ts'
 import { openProxy } from './support/broker-proxy.ts'
-import { eventually, nextOffsets, passThrough, pollSome, pump, statuses } from './support/kafka-scene.ts'
+import { endOf, eventually, nextOffsets, passThrough, pollSome, pump, statuses } from './support/kafka-scene.ts'
 import { never, openStage, within } from './support/stage.ts'
 
 const stage = openStage()
@@ -251,10 +250,4 @@ describe('the group', () => {
     for (const slot of ['leader', ...others]) await reads(slot, others.length === 0 ? 4 : 2)
     await doomed.close()
   })
-
-  const endOf = async ({ ended }: Assignment): Promise<void> =>
-    await new Promise((resolve) => {
-      if (ended.aborted) resolve()
-      else ended.addEventListener('abort', () => resolve(), { once: true })
-    })
 })

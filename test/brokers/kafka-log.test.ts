@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest'
-import { eventually, nextOffsets, numbered, passThrough, pollSome, pump, statuses } from './support/kafka-scene.ts'
+import { Writer as BodyWriter } from '../../src/kafka/wire/writer.ts'
+import {
+  endOf,
+  eventually,
+  nextOffsets,
+  numbered,
+  passThrough,
+  pollSome,
+  pump,
+  statuses,
+} from './support/kafka-scene.ts'
 import { never, openStage } from './support/stage.ts'
 
 const stage = openStage()
@@ -115,7 +125,7 @@ describe('the log', () => {
     await fetch.arrived
     await stage.scene.deleteBefore(input, 0, 20)
     fetch.release()
-    await new Promise((resolve) => assignment.ended.addEventListener('abort', resolve, { once: true }))
+    await endOf(assignment)
     expect((await log.acquire(never)).positions.get(0)).toEqual({ start: 20, committed: null })
     expect(list.some(({ kind, text }) => kind === 'stalled' && text.includes('offset 0'))).toBe(true)
   })
@@ -131,6 +141,31 @@ describe('the log', () => {
     expect((await next.acquire(never)).positions.get(0)).toEqual({ start: 2, committed: 2, isSetByHand: true })
     await next.close()
   })
+
+  test.for(['its leader says so', 'the metadata says so'])(
+    'a topic that is deleted and made anew is read from its beginning: %s',
+    async (how) => {
+      const { input, to, group, slot } = await stage.play(1, 10)
+      const log = stage.scene.log({ input, group, slot, brokers: stage.proxy.brokers, requestTimeoutMs: 20_000 })
+      expect(await pump(log, to, 10, 10)).toEqual([])
+      const assignment = await log.acquire(never)
+      const looks = [stage.proxy.hold('Metadata')]
+      if (how === 'the metadata says so') {
+        looks.push(stage.proxy.hold('Metadata'))
+        await stage.proxy.answer('Fetch', fetched(input, NOT_LEADER_OR_FOLLOWER))
+        await looks[0]?.arrived
+      }
+      await stage.scene.remove(input)
+      if (looks.length > 1) looks.shift()?.release()
+      const acquired = endOf(assignment).then(async () => await log.acquire(never))
+      await looks[0]?.arrived
+      await stage.scene.make(input, 1)
+      await stage.scene.put(input, 0, numbered(30, 'new '))
+      looks[0]?.release()
+      const anew = await Promise.race([acquired, pollSome(log, assignment, 1)])
+      expect(anew).toMatchObject({ positions: new Map([[0, { start: 0, committed: null }]]) })
+    },
+  )
 
   test('a committed offset beyond the end is reported and holds up no other partition', async () => {
     const { input, to, group, slot } = await stage.play(2, 40)
@@ -199,3 +234,16 @@ describe('the log', () => {
     expect(await log.poll(assignment, 10, 100)).toEqual([])
   })
 })
+
+const NOT_LEADER_OR_FOLLOWER = 6
+
+/** An answer to Fetch about one partition, without records. */
+function fetched(topic: string, code: number): Buffer {
+  const w = new BodyWriter().int32(0).int16(0).int32(0)
+  w.array([topic], (name) => {
+    w.string(name).array([0], (partition) => {
+      w.int32(partition).int16(code).int64(0).int64(0).int64(0).int32(0).int32(-1).nullableBytes(null)
+    })
+  })
+  return w.written()
+}

@@ -60,7 +60,10 @@ export class Scene {
   }
 
   async topic(partitions: number, replicas = 1, settings: readonly TopicSetting[] = []): Promise<string> {
-    const topic = this.unique('t')
+    return await this.make(this.unique('t'), partitions, replicas, settings)
+  }
+
+  async make(topic: string, partitions: number, replicas = 1, settings: readonly TopicSetting[] = []): Promise<string> {
     await eventually(async () => {
       const made = await this.cluster.sendAny(createTopics([{ topic, partitions, replicas, settings }], 5_000))
       const code = made[0]?.code ?? 0
@@ -88,6 +91,10 @@ export class Scene {
 
   async grow(topic: string, partitions: number): Promise<void> {
     await this.#admin((admin) => admin.createPartitions({ topicPartitions: [{ topic, count: partitions }] }))
+  }
+
+  async remove(topic: string): Promise<void> {
+    await this.#admin((admin) => admin.deleteTopics({ topics: [topic] }))
   }
 
   /** As retention does. */
@@ -261,6 +268,11 @@ export async function eventually<T>(attempt: () => Promise<T>, withinMs = 10_000
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
   }
+}
+
+export async function endOf({ ended }: Assignment): Promise<void> {
+  if (ended.aborted) return
+  await new Promise((resolve) => ended.addEventListener('abort', resolve, { once: true }))
 }
 
 /** A verdict for every record: the same value, to the same partition of `to`. */
