@@ -16,7 +16,8 @@ export type Segment = {
 const packer = new MessagePack()
 
 const isSameCounter = (a: CounterInquiry, b: CounterInquiry): boolean =>
-  a === b || (a.key === b.key && a.limit === b.limit && a.count === b.count && a.max === b.max)
+  a === b ||
+  (a.key === b.key && a.limit === b.limit && a.count === b.count && a.max === b.max && a.windowMs === b.windowMs)
 const isSameContext = (a: ContextInquiry, b: ContextInquiry): boolean =>
   a === b || (a.hash === b.hash && a.name === b.name)
 

@@ -22,7 +22,8 @@
 --                                some offset of that range asked for nothing, since it could not be decoded then
 --   {d}:e:<action key>   string  <partition>:<offset>:<digest> of the first event; expires after duplicatesMs
 --   {d}:c:<epoch>:<kind><key>
---                        string  MessagePack [bucket width, bucket, count, bucket, count, ...]; expires with its window
+--                        string  MessagePack [bucket width, bucket, count, bucket, count, ...], and one number more while a
+--                                wider window than the present one is remembered; expires with the window
 --   {d}:a:<partition>    hash    run (the process that reads the partition; '' once it has let go of it in order), start
 --                                (where it began), deaths, until, reading (where what it decodes begins)
 --   {d}:rebuild          hash    epoch, holder, until (ms), progress, setBack (while it is there, offsets were found to be set
@@ -209,42 +210,87 @@ end
 -- ---- Counters -----------------------------------------------------------------------------------------------------
 --
 -- A sliding window as counts in buckets of window / 16. The oldest bucket that overlaps the window counts whole, so a
--- count is never too low, and too high by at most what lies in one bucket. A counter in Lua is
--- { key, window, width, buckets = { width, bucket, count, ... }, n = #buckets or 0, sum, dirty }.
+-- count is never too low, and too high by at most what lies in one bucket.
+--
+-- Policies with different windows for a limit may follow each other, or be in force at once, and count into one counter.
+-- So its buckets keep the widest window that was asked for in the last so long: a narrower one is summed from them. What
+-- is stored then ends in one number more, its memory: the beginning, in ms, of the bucket in which the window was first
+-- narrower, plus the width of buckets that the widest window since would have. 16 buckets later that one is taken.
+--
+-- A counter in Lua is { key, window (the widest that the call asks for), width, buckets = { width, bucket, count, ... },
+-- n = #buckets or 0, memory, sum (in its window), others = its views by other windows, each { of, sum }, dirty }.
 
--- Counted buckets in the shape that `window` has, with their length and sum. A limit whose window was changed keeps its
--- counts: each old bucket goes where its last millisecond lies, which is never too early.
-local function reshape(old, width, window, now)
-  local oldest = floor((now - window) / width)
-  local old_width, old_n = old[1], #old
-  local sum = 0
-  if old_width == width and (old_n < 2 or old[2] >= oldest) then
-    for i = 3, old_n, 2 do
-      sum = sum + old[i]
-    end
-    return old, old_n, sum
-  end
-  local buckets, n = { width }, 1
-  for i = 2, old_n, 2 do
-    local bucket, count = old[i], old[i + 1]
-    if old_width ~= width then
-      bucket = floor(((bucket + 1) * old_width - 1) / width)
-    end
-    if bucket >= oldest then
-      sum = sum + count
-      if n > 1 and buckets[n - 1] == bucket then
-        buckets[n] = buckets[n] + count
-      else
-        buckets[n + 1], buckets[n + 2] = bucket, count
-        n = n + 2
-      end
+-- The same counts in buckets of another width: each goes where its last millisecond lies, which is never too early.
+local function moved(old, n, width)
+  local buckets, last = { width }, 1
+  for i = 2, n, 2 do
+    local bucket = floor(((old[i] + 1) * old[1] - 1) / width)
+    if last > 1 and buckets[last - 1] == bucket then
+      buckets[last] = buckets[last] + old[i + 1]
+    else
+      buckets[last + 1], buckets[last + 2] = bucket, old[i + 1]
+      last = last + 2
     end
   end
-  return buckets, n, sum
+  return buckets, last
+end
+
+-- What is stored, in buckets of `width` or, while a wider window is remembered, wider ones. Returns them, their length,
+-- the memory to store, and whether that or the width is another than before.
+local function shaped(old, width, now)
+  local n, held, memory = #old, old[1], nil
+  if n % 2 == 0 then
+    memory, old[n], n = old[n], nil, n - 1
+  end
+  if held == width then
+    return old, n, nil, memory ~= nil
+  end
+  if held < width then
+    local buckets, last = moved(old, n, width)
+    return buckets, last, nil, true
+  end
+  local present = floor(now / held)
+  local since, widest = present, width
+  if memory then
+    since, widest = floor(memory / held), max(memory % held, width)
+  end
+  if since >= present - BUCKETS then
+    local wanted = since * held + widest
+    return old, n, wanted, wanted ~= memory
+  end
+  local buckets, last = moved(old, n, widest)
+  return buckets, last, widest > width and floor(now / widest) * widest + width or nil, true
+end
+
+-- Without what has left the buckets' own window.
+local function kept(old, n, now)
+  local oldest = floor(now / old[1]) - BUCKETS
+  local buckets, last = { old[1] }, 1
+  for i = 2, n, 2 do
+    if old[i] >= oldest then
+      buckets[last + 1], buckets[last + 2] = old[i], old[i + 1]
+      last = last + 2
+    end
+  end
+  return buckets, last
+end
+
+local function sum_of(buckets, n, window, now)
+  if n < 3 then
+    return 0
+  end
+  local sum, oldest = 0, floor((now - window) / buckets[1])
+  for i = 2, n, 2 do
+    if buckets[i] >= oldest then
+      sum = sum + buckets[i + 1]
+    end
+  end
+  return sum
 end
 
 -- A clock that was set back counts into the latest bucket there is: longer than needed, never shorter.
-local function count_one(counter, now)
+local function count_one(seen, now)
+  local counter = seen.of or seen
   local buckets, n = counter.buckets, counter.n
   local current = floor(now / counter.width)
   if n == 0 then
@@ -257,6 +303,39 @@ local function count_one(counter, now)
   end
   counter.sum = counter.sum + 1
   counter.dirty = true
+  if counter.others then
+    for _, other in pairs(counter.others) do
+      other.sum = other.sum + 1
+    end
+  end
+end
+
+-- What is stored of a counter, as `window` needs it.
+local function load_counter(key, raw, window, now)
+  local width = ceil(window / BUCKETS)
+  if not raw then
+    return { key = key, window = window, width = width, n = 0, sum = 0, dirty = false }
+  end
+  local buckets, memory, is_changed = unpack_message(raw), nil, false
+  local n = #buckets
+  if buckets[1] ~= width or n % 2 == 0 then
+    buckets, n, memory, is_changed = shaped(buckets, width, now)
+    width = buckets[1]
+  end
+  if n > 1 and buckets[2] < floor(now / width) - BUCKETS then
+    buckets, n = kept(buckets, n, now)
+  end
+  local sum = sum_of(buckets, n, window, now)
+  return {
+    key = key,
+    window = window,
+    width = width,
+    buckets = buckets,
+    n = n,
+    memory = memory,
+    sum = sum,
+    dirty = is_changed,
+  }
 end
 
 -- Reads every counter that `segments` name, once. A segment's counters lie flat, four values each, beginning with key
@@ -267,27 +346,34 @@ local function load_counters(prefix, epoch, segments, now)
   for s = 1, #segments do
     local named = segments[s].counters
     for i = 1, #named, 4 do
-      local name = named[i]
-      if not by_key[name] then
-        by_key[name] = true
+      local name, window = named[i], named[i + 1]
+      local known = by_key[name]
+      if not known then
         total = total + 1
-        names[total], keys[total], windows[total] = name, start .. name, named[i + 1]
+        by_key[name], names[total], keys[total], windows[total] = total, name, start .. name, window
+      elseif window > windows[known] then
+        windows[known] = window
       end
     end
   end
   local values, order = values_of(keys, total), {}
   for i = 1, total do
-    local window, raw, buckets, n, sum = windows[i], values[i], nil, 0, 0
-    local width = ceil(window / BUCKETS)
-    if raw then
-      buckets, n, sum = reshape(unpack_message(raw), width, window, now)
-    end
-    local counter =
-      { key = keys[i], window = window, width = width, buckets = buckets, n = n, sum = sum, dirty = false }
+    local counter = load_counter(keys[i], values[i], windows[i], now)
     by_key[names[i]] = counter
     order[i] = counter
   end
   return by_key, order
+end
+
+-- A counter as a narrower window of the same call sees it.
+local function seen_by(counter, window, now)
+  counter.others = counter.others or {}
+  local other = counter.others[window]
+  if not other then
+    other = { of = counter, sum = sum_of(counter.buckets, counter.n, window, now) }
+    counter.others[window] = other
+  end
+  return other
 end
 
 -- The counters of one segment by their index in it.
@@ -295,14 +381,8 @@ local function counters_of(segment, by_key, now)
   local counters, named, total = {}, segment.counters, 0
   for i = 1, #named, 4 do
     local counter, window = by_key[named[i]], named[i + 1]
-    if counter.window ~= window then
-      counter.window, counter.width = window, ceil(window / BUCKETS)
-      if counter.n > 0 then
-        counter.buckets, counter.n, counter.sum = reshape(counter.buckets, counter.width, window, now)
-      end
-    end
     total = total + 1
-    counters[total] = counter
+    counters[total] = counter.window == window and counter or seen_by(counter, window, now)
   end
   return counters
 end
@@ -312,10 +392,11 @@ local function store_counters(order)
   for i = 1, #order do
     local counter = order[i]
     if counter.dirty then
-      local window = counter.window
-      local expiry = expiries[window] or format('%.0f', window + 2 * counter.width)
-      expiries[window] = expiry
-      call('SET', counter.key, pack(counter.buckets), 'PX', expiry)
+      local width, buckets = counter.width, counter.buckets
+      local expiry = expiries[width] or format('%.0f', (BUCKETS + 2) * width)
+      expiries[width] = expiry
+      buckets[counter.n + 1] = counter.memory
+      call('SET', counter.key, pack(buckets), 'PX', expiry)
     end
   end
 end
@@ -1009,10 +1090,18 @@ local function merged(a, b, now)
 end
 
 local function add_counts(key, held, more, now)
-  local buckets = merged(held and unpack_message(held) or { more[1] }, more, now)
-  if #buckets > 1 then
-    call('SET', key, pack(buckets), 'PX', format('%.0f', (BUCKETS + 2) * buckets[1]))
+  local old, memory = held and unpack_message(held) or { more[1] }, nil
+  if #old % 2 == 0 then
+    memory, old[#old] = old[#old], nil
   end
+  local buckets = merged(old, more, now)
+  if #buckets == 1 then
+    return
+  end
+  if memory and more[1] < old[1] then
+    buckets[#buckets + 1] = memory + max(0, more[1] - memory % old[1])
+  end
+  call('SET', key, pack(buckets), 'PX', format('%.0f', (BUCKETS + 2) * buckets[1]))
 end
 
 -- Remembers an event by its action key for `left` ms. Returns the event that is known by it already, if there is one.

@@ -17,6 +17,7 @@ beforeAll(async () => {
 afterAll(() => server[Symbol.asyncDispose]())
 
 const PARTITIONS = 3
+const WINDOWS = [HOUR, 2 * HOUR + 7, DAY, 60_000, HOUR / 2]
 
 /** Both stores, driven alike by chance; `log` is the input, of which every offset always asks the same. */
 class Pair {
@@ -164,7 +165,8 @@ class Pair {
         count,
         key: `${limit}-${this.#roll(3)}`,
         max: 2 + this.#roll(4),
-        windowMs: [HOUR, 2 * HOUR + 7, DAY][n]!,
+        // Now and then another one, as after a change of policy.
+        windowMs: WINDOWS[offset % 7 === 0 ? (offset + n) % WINDOWS.length : n]!,
       }
     }
     const counters = [0, 1, 2]

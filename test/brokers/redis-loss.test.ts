@@ -114,6 +114,14 @@ test('what is counted and remembered expires, what was committed is trimmed', as
   expect(await server.admin.hkeys('{loss}:f:0')).toEqual(['o50-51'])
 })
 
+test('a counter whose limit was narrowed expires no sooner for it', async () => {
+  await caller.observe(0, [{}])
+  const wish = { counters: [velocity('ann', 60_000)] }
+  await caller.observe(1, [wish, wish])
+  const epoch = await server.admin.hget('{loss}:state', 'epoch')
+  expect(await server.admin.pttl(`{loss}:c:${epoch}:pv-ann`)).toBeGreaterThan(HOUR)
+})
+
 test('a policy with thousands of counters and contexts for one call is no trouble', async () => {
   const wishes = Array.from({ length: 3000 }, (_, n) => ({
     counters: [velocity(`v${n}`), blast(`b${n}`)],

@@ -5,6 +5,7 @@ import type { Grant, Observation } from '../../src/processor/ports.ts'
 import { blast, Caller, DAY, HOUR, inquiryAt, velocity } from './state-caller.ts'
 import type { StateSubject, Wish } from './state-caller.ts'
 import { outageConformance } from './state-outages.ts'
+import { windowConformance } from './state-windows.ts'
 
 const seller = [{ name: 'seller', key: 's-1', hash: 'hash-of-s-1' }]
 const told = (version: number): ContextValue => ({
@@ -354,68 +355,6 @@ export function stateStoreConformance(name: string, open: () => Promise<StateSub
       })
     })
 
-    describe('windows', () => {
-      test('a window never under-counts, and over-counts by less than one sixteenth of itself', async () => {
-        const gaps = fc.array(fc.integer({ min: 0, max: 15_000 }), { minLength: 5, maxLength: 40 })
-        const windows = fc.constantFrom(10_000, 16_001, 99_999)
-        await fc.assert(
-          fc.asyncProperty(gaps, windows, async (steps, windowMs) => {
-            await subject.flush()
-            await caller.own()
-            const times: number[] = []
-            for (const [offset, step] of steps.entries()) {
-              await subject.advance(step)
-              const [seen] = await caller.observe(offset, [{ counters: [velocity('w', windowMs)] }])
-              const within = (ms: number): number => times.filter((it) => it >= seen!.now - ms).length
-              const count = seen!.counters.get('velocity')!
-              expect(count).toBeGreaterThanOrEqual(within(windowMs))
-              expect(count).toBeLessThanOrEqual(within(windowMs + Math.ceil(windowMs / 16)))
-              times.push(seen!.now)
-            }
-          }),
-          { numRuns: 20 },
-        )
-      })
-
-      test('a limit whose window is changed keeps what it counted', async () => {
-        await caller.own()
-        await caller.observe(0, some(5, { counters: [velocity('a', HOUR)] }))
-        await subject.advance(1000)
-        const longer = await caller.observe(5, some(1, { counters: [velocity('a', DAY)] }))
-        await subject.advance(1000)
-        const shorter = await caller.observe(6, some(1, { counters: [velocity('a', 2 * HOUR)] }))
-        expect(counts([...longer, ...shorter])).toEqual([5, 6])
-      })
-
-      test('a limit that is narrowed still counts all that lies in its window', async () => {
-        await caller.own()
-        await subject.advance(40 * 60_000)
-        await caller.observe(0, some(1, { counters: [velocity('n', 16 * HOUR)] }))
-        await subject.advance(50 * 60_000)
-        expect(counts(await caller.observe(1, some(1, { counters: [velocity('n', HOUR)] })))).toEqual([1])
-      })
-
-      test('limits and kinds do not mix', async () => {
-        await caller.own()
-        const asked = [velocity('a'), velocity('b'), { ...velocity('a'), count: 'executions' as const, limit: 'other' }]
-        const [, second] = await caller.observe(0, some(2, { counters: asked.slice(0, 1) }))
-        const [third] = await caller.observe(2, [{ counters: asked.slice(1) }])
-        expect([second!.counters, third!.counters]).toEqual([
-          new Map([['velocity', 1]]),
-          new Map([
-            ['velocity', 0],
-            ['other', 0],
-          ]),
-        ])
-      })
-
-      test('an expiry in fractions of a millisecond is rounded up', async () => {
-        await caller.own()
-        const seen = await caller.observe(0, some(2, { actionKey: 'a', counters: [velocity('f', 1000.5)] }), {}, 1000.5)
-        expect([counts(seen), seen[1]!.first !== null]).toEqual([[0, 1], true])
-      })
-    })
-
     describe('places', () => {
       const wish = { counters: [blast()] }
 
@@ -537,5 +476,6 @@ export function stateStoreConformance(name: string, open: () => Promise<StateSub
       })
     })
   })
+  windowConformance(name, open)
   outageConformance(name, open)
 }

@@ -130,10 +130,13 @@ rules:
   - { id: trusted, when: context.seller.trusted && event.confidence < 0.8, route: review, code: policy.trusted, because: a surer model is needed, actions: [item.flag] }
 `
 
-/** The policies that may be in force: three that differ in threshold and limits, once with long and once with short windows. */
+/**
+ * The policies that may be in force: three that differ in threshold, limits and their windows, once with windows that
+ * outlast the world and once with short ones.
+ */
 export function policiesOf(longWindows: boolean): readonly [Policy, Policy, Policy] {
-  const windows = longWindows ? 3_600_000 : 8_000
-  return [load(text(1, windows, 4, 0.5)), load(text(2, windows, 6, 0.6)), load(text(3, windows, 4, 0.45))]
+  const [first, second, third] = longWindows ? [3_600_000, 1_800_000, 7_200_000] : [8_000, 5_000, 7_000]
+  return [load(text(1, first, 4, 0.5)), load(text(2, second, 6, 0.6)), load(text(3, third, 4, 0.45))]
 }
 
 const loaded = new Map<string, Policy>()

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { ContextValue } from '../../src/decision/facts.ts'
 import type { CounterInquiry, Inquiry } from '../../src/decision/inquiry.ts'
 import type {
@@ -30,7 +31,13 @@ type Partition = {
 type Claim = Position & { readonly needed: number; readonly reserved: number }
 
 /** How many of what happened in each bucket of time; a bucket is `widthMs` long. */
-type Counter = { readonly widthMs: number; readonly buckets: Map<number, number> }
+type Counter = {
+  readonly widthMs: number
+  readonly buckets: Map<number, number>
+  /** Where windows are narrower than the buckets are for: in which bucket they became so, and the widest since. */
+  readonly narrower: { readonly since: number; readonly widthMs: number } | null
+  forgottenAt: number
+}
 
 type Earlier = {
   readonly partition: number
@@ -196,6 +203,7 @@ export class StateStoreTwin implements StateStore {
     }
     const overtaken = ranges.find((it) => this.#isOvertaken(it))
     const observations = new Map<number, ReadonlyMap<number, Observation>>()
+    this.#shape(ranges.flatMap(countersAsked))
     for (const range of ranges) observations.set(range.partition, this.#apply(range, duplicatesMs, longestWindowMs))
     if (this.reach === 'deaf') return this.#remember(ranges)
     for (const { partition, next } of ranges) this.#reachedTo(partition, next)
@@ -217,6 +225,7 @@ export class StateStoreTwin implements StateStore {
     if (stranger !== undefined) return { kind: 'fenced', partition: stranger.partition }
     if (this.#isUnproven) return unavailable()
     const grants = new Map<number, ReadonlyMap<number, Grant>>()
+    this.#shape(ranges.flatMap(({ claims }) => claims.flatMap(({ inquiry }) => executionsOf(inquiry))))
     for (const { partition, claims } of ranges) {
       const own = this.#partition(partition)
       for (const { offset, inquiry } of claims) {
@@ -367,33 +376,58 @@ export class StateStoreTwin implements StateStore {
 
   // ---- Counters -----------------------------------------------------------------------------------------------------
 
-  /** As a limit with this window sees it: if the window changed, each bucket lies where its last millisecond was. */
-  #counter({ count, key, windowMs }: CounterInquiry): Counter {
-    const widthMs = Math.ceil(windowMs / BUCKETS)
-    const known = this.#counters.get(`${count} ${key}`)
-    const oldest = Math.floor((this.#now() - windowMs) / widthMs)
-    const buckets = new Map<number, number>()
-    for (const [bucket, n] of known?.buckets ?? []) {
-      const isSame = known?.widthMs === widthMs
-      const place = isSame ? bucket : Math.floor(((bucket + 1) * (known?.widthMs ?? widthMs) - 1) / widthMs)
-      if (place >= oldest) buckets.set(place, (buckets.get(place) ?? 0) + n)
+  /** Before a call counts: each counter takes the shape that the widest window needs by which the call asks for it. */
+  #shape(asked: readonly CounterInquiry[]): void {
+    const widest = new Map<string, number>()
+    for (const it of asked) widest.set(counterName(it), Math.max(widest.get(counterName(it)) ?? 0, widthOf(it)))
+    for (const [name, widthMs] of widest) {
+      const known = this.#heldCounter(name)
+      const next = known === null ? emptyCounter(widthMs) : this.#shaped(known, widthMs)
+      if (known !== null && !isDeepStrictEqual(next, known)) this.#written(next)
+      this.#counters.set(name, next)
     }
-    return { widthMs, buckets }
+  }
+
+  #shaped(counter: Counter, widthMs: number): Counter {
+    const { widthMs: held, narrower } = counter
+    if (held === widthMs) return { ...counter, narrower: null }
+    if (held < widthMs) return moved(counter, widthMs)
+    const present = Math.floor(this.#now() / held)
+    const since = narrower?.since ?? present
+    const widest = Math.max(narrower?.widthMs ?? 0, widthMs)
+    if (since < present - BUCKETS) return this.#shaped(moved(counter, widest), widthMs)
+    return { ...counter, narrower: { since, widthMs: widest } }
+  }
+
+  #heldCounter(name: string): Counter | null {
+    const held = this.#counters.get(name)
+    return held !== undefined && this.#now() < held.forgottenAt ? held : null
+  }
+
+  /** What is written has lost what left its widest window, and is kept for as long as that. */
+  #written(counter: Counter): void {
+    const { widthMs, buckets } = counter
+    const oldest = Math.floor(this.#now() / widthMs) - BUCKETS
+    for (const bucket of buckets.keys()) if (bucket < oldest) buckets.delete(bucket)
+    counter.forgottenAt = this.#now() + (BUCKETS + 2) * widthMs
   }
 
   #count(asked: CounterInquiry): number {
-    return [...this.#counter(asked).buckets.values()].reduce((sum, n) => sum + n, 0)
+    const { widthMs, buckets } = this.#counters.get(counterName(asked))!
+    const oldest = Math.floor((this.#now() - asked.windowMs) / widthMs)
+    return [...buckets].reduce((sum, [bucket, n]) => (bucket >= oldest ? sum + n : sum), 0)
   }
 
   #add(asked: CounterInquiry): void {
-    const { widthMs, buckets } = this.#counter(asked)
+    const counter = this.#counters.get(counterName(asked))!
+    this.#written(counter)
+    const { widthMs, buckets } = counter
     const bucket = Math.max(Math.floor(this.#now() / widthMs), ...buckets.keys())
     buckets.set(bucket, (buckets.get(bucket) ?? 0) + 1)
-    this.#counters.set(`${asked.count} ${asked.key}`, { widthMs, buckets })
   }
 
   #claim(inquiry: Inquiry): Grant {
-    const limits = inquiry.counters.filter((it) => it.count === 'executions')
+    const limits = executionsOf(inquiry)
     const counters = new Map(limits.map((it) => [counterLabel(it), this.#count(it)]))
     const granted = limits.every((it) => (counters.get(counterLabel(it)) ?? 0) + 1 <= it.max)
     if (granted) for (const limit of limits) this.#add(limit)
@@ -470,8 +504,9 @@ export class StateStoreTwin implements StateStore {
 
   /** False when a gap shows that state was lost. */
   #catchUp(range: ObserveRange, duplicatesMs: number, longestWindowMs: number): boolean {
-    for (const held of this.#backlog.get(range.partition) ?? []) {
-      if (held.from >= range.from) break
+    const missedRanges = (this.#backlog.get(range.partition) ?? []).filter((it) => it.from < range.from)
+    this.#shape(missedRanges.flatMap(countersAsked))
+    for (const held of missedRanges) {
       const own = this.#partition(range.partition)
       const { from, next, inquiries } = until(held, range.from)
       if (from > own.watermark) {
@@ -505,6 +540,31 @@ const fresh = (): Partition => ({
   grants: new Map(),
   unasked: new Set(),
 })
+
+const counterName = ({ count, key }: CounterInquiry): string => `${count} ${key}`
+const widthOf = ({ windowMs }: CounterInquiry): number => Math.ceil(windowMs / BUCKETS)
+const countersAsked = ({ inquiries }: ObserveRange): readonly CounterInquiry[] =>
+  inquiries.flatMap(({ counters }) => counters)
+const executionsOf = ({ counters }: Inquiry): readonly CounterInquiry[] =>
+  counters.filter(({ count }) => count === 'executions')
+
+/** Nothing is known of it until it is written. */
+const emptyCounter = (widthMs: number): Counter => ({
+  widthMs,
+  buckets: new Map(),
+  narrower: null,
+  forgottenAt: 0,
+})
+
+/** In buckets of another width; each lies where its last millisecond was. */
+function moved({ widthMs: held, buckets, forgottenAt }: Counter, widthMs: number): Counter {
+  const places = new Map<number, number>()
+  for (const [bucket, n] of buckets) {
+    const place = Math.floor(((bucket + 1) * held - 1) / widthMs)
+    places.set(place, (places.get(place) ?? 0) + n)
+  }
+  return { widthMs, buckets: places, narrower: null, forgottenAt }
+}
 
 /** The name in the policy and the beginning of the hash: what is recorded of one entity is not given for another. */
 const counterLabel = ({ limit, key }: CounterInquiry): string => `${limit} ${key.slice(0, 8)}`

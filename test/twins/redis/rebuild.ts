@@ -1,3 +1,4 @@
+import { apart } from './counters.ts'
 import type { Buckets, Stored } from './counters.ts'
 import { unpack } from './unpack.ts'
 
@@ -143,8 +144,13 @@ export class RebuildDesk {
 
 function addCounts({ counters }: Rebuilt, key: string, more: Buckets, now: number, keysMs: number): void {
   const stored = counters.get(key)
-  const value = merged(stored !== undefined && keysMs <= stored.until ? stored.value : [more[0] ?? 0], more, now)
-  if (value.length > 1) counters.set(key, { value, until: keysMs + (BUCKETS + 2) * (value[0] ?? 0) })
+  const width = more[0] ?? 0
+  const { buckets, memory } = apart(stored !== undefined && keysMs <= stored.until ? stored.value : [width])
+  const value = merged(buckets, more, now)
+  if (value.length === 1) return
+  const held = buckets[0] ?? 0
+  const remembered = memory !== null && width < held ? [memory + Math.max(0, width - (memory % held))] : []
+  counters.set(key, { value: [...value, ...remembered], until: keysMs + (BUCKETS + 2) * (value[0] ?? 0) })
 }
 
 function merged(a: Buckets, b: Buckets, now: number): Buckets {
