@@ -133,7 +133,7 @@ function rebuilder(
       return found?.kind === 'found' ? found.rulebook.policy : rulebook.current().policy
     },
     inputTopic: config.TOPIC_INPUT,
-    longestWindowMs: () => rulebook.current().policy.longestWindowMs,
+    policy: () => rulebook.current().policy,
     timer,
     onStatus,
   }

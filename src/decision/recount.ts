@@ -25,34 +25,40 @@ const CLOCK_SKEW_MS = 300_000
 /**
  * What the decision counted, from its record: for the time it was made, by the windows of the policy it was made with. An
  * event decided without state is counted by what its policy would have asked, and as if it were no repeat, which its
- * record cannot tell; its time is the processor's and so is taken late, yet not later than `latest`.
+ * record cannot tell; its time is the processor's and so is taken late, yet not later than `latest`. Where `present`, the
+ * policy in force now, gives a limit a longer window, it counts for that.
  */
-export function tracesOf(verdict: Verdict, policy: Policy, latest: number): Traces {
+export function tracesOf(verdict: Verdict, policy: Policy, latest: number, present: Policy = policy): Traces {
   const { facts, source, actionKey } = verdict
   const isBlind = facts.clock === 'processor'
   const at = isBlind ? Math.min(latest, facts.now + CLOCK_SKEW_MS) : facts.now
   const { partition, offset, digest } = source
   const isFirst = facts.first === null && policy.duplicatesMs > 0
   const first = { actionKey, partition, offset, digest, forgottenAt: at + policy.duplicatesMs }
-  const counts = isBlind ? askedCounts(verdict, policy, at) : recordedCounts(facts.counters, policy, at)
+  // Longer than needed where the policy does not know the limit.
+  const windows = (limit: string): number =>
+    Math.max(windowOf(limit, policy) ?? policy.longestWindowMs, windowOf(limit, present) ?? 0)
+  const counts = isBlind ? askedCounts(verdict, policy, at, windows) : recordedCounts(facts.counters, at, windows)
   return { counts, first: isFirst ? first : null }
 }
 
-function recordedCounts(counters: readonly CounterFact[], policy: Policy, at: number): readonly Count[] {
+/** The window of a limit, ms. */
+type Windows = (limit: string) => number
+
+function recordedCounts(counters: readonly CounterFact[], at: number, windows: Windows): readonly Count[] {
   const counts: Count[] = []
   for (const { limit, key, before, after, granted } of counters) {
     if (after === before) continue
     const count = granted === true ? 'executions' : 'proposals'
-    counts.push({ count, key, at, windowMs: windowOf(limit, policy) })
+    counts.push({ count, key, at, windowMs: windows(limit) })
   }
   return counts
 }
 
-const askedCounts = ({ event, source }: Verdict, policy: Policy, at: number): readonly Count[] =>
+const askedCounts = ({ event, source }: Verdict, policy: Policy, at: number, windows: Windows): readonly Count[] =>
   inquire({ event, source }, policy)
     .counters.filter(({ count }) => count === 'proposals')
-    .map(({ count, key, windowMs }) => ({ count, key, windowMs, at }))
+    .map(({ limit, count, key }) => ({ count, key, windowMs: windows(limit), at }))
 
-/** Longer than needed where the policy does not know the limit. */
-const windowOf = (limit: string, policy: Policy): number =>
-  [...policy.limits, ...policy.desks].find(({ id }) => id === limit)?.windowMs ?? policy.longestWindowMs
+const windowOf = (limit: string, { limits, desks }: Policy): number | undefined =>
+  [...limits, ...desks].find(({ id }) => id === limit)?.windowMs

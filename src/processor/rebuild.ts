@@ -112,8 +112,8 @@ export type Rebuilder = {
   /** The policy a verdict names, or the best there is for it. */
   readonly policyOf: (verdict: Verdict) => Promise<Policy>
   readonly inputTopic: string
-  /** How far back counts matter, ms. */
-  readonly longestWindowMs: () => number
+  /** The one in force: how far back counts matter, and for how long. */
+  readonly policy: () => Policy
   readonly timer: Timer
   readonly onStatus: (status: RebuildStatus) => void
 }
@@ -174,7 +174,7 @@ async function rebuild(claim: RebuildClaim, rebuilder: Rebuilder, signal: AbortS
     if (isRestored) reached.set(slice.place, slice.next)
     return isRestored
   }
-  const oldest = claim.now - rebuilder.longestWindowMs() - MARGIN_MS
+  const oldest = claim.now - rebuilder.policy().longestWindowMs - MARGIN_MS
   const result = await history.read(oldest, claim.places, accept, signal)
   if (result.kind === 'stopped') return true
   if (result.kind !== 'read') {
@@ -190,7 +190,7 @@ async function rebuild(claim: RebuildClaim, rebuilder: Rebuilder, signal: AbortS
 async function restorationOf(
   { place, next, verdicts }: VerdictSlice,
   claim: RebuildClaim,
-  { policyOf, inputTopic }: Rebuilder,
+  { policyOf, policy, inputTopic }: Rebuilder,
 ): Promise<Omit<Restoration, 'after'>> {
   const counts: Count[] = []
   const firsts: FirstEvent[] = []
@@ -202,7 +202,7 @@ async function restorationOf(
     decided.set(partition, Math.max(decided.get(partition) ?? 0, offset + 1))
     const isOfEpoch = offset >= (claim.since[partition] ?? 0)
     if (isOfEpoch && verdict.facts.state !== 'ok') continue
-    const { counts: counted, first } = tracesOf(verdict, await policyOf(verdict), claim.now)
+    const { counts: counted, first } = tracesOf(verdict, await policyOf(verdict), claim.now, policy())
     if (isOfEpoch) {
       // Nothing is decided with whole state before the end, so this was before the loss, and the offsets were set back since.
       counts.push(...counted.filter(({ count }) => count === 'executions'))

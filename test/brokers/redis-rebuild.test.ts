@@ -57,7 +57,7 @@ async function openRig(seed: number) {
     history: historyOf(it, below),
     policyOf: async () => policy,
     inputTopic: TOPIC,
-    longestWindowMs: () => policy.longestWindowMs,
+    policy: () => policy,
     timer: processor.timer,
     onStatus: (status) => void statuses.push(status),
   }

@@ -188,7 +188,7 @@ export class Process {
         }),
         policyOf: ({ policy }) => Promise.resolve(this.#surroundings.policyOf(policy.digest)),
         inputTopic: TOPICS.input,
-        longestWindowMs: () => this.policy.longestWindowMs,
+        policy: () => this.policy,
         timer,
         onStatus: (status) => this.#tell(status),
       },
