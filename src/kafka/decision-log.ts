@@ -57,6 +57,8 @@ class Log {
   #sweptFor: Place | null = null
   #fencedInARow = 0
   #committing: Promise<void> | null = null
+  /** By partition an offset that was committed beyond the log's end: however long it grows, it is not the one that was read. */
+  readonly #ahead = new Map<number, number>()
   #committed = 0
   #discarded = 0
   #discardedInARow = 0
@@ -232,8 +234,13 @@ class Log {
   #position(partition: number, found: Standing): Position | null {
     const name = `${this.#options.input}-${partition}`
     switch (found.kind) {
-      case 'at':
-        return found.position
+      case 'at': {
+        const { committed } = found.position
+        if (committed === null || this.#ahead.get(partition) !== committed) return found.position
+        const text = `${name} has been shorter than ${committed}, which is committed, so other events lie below that now; use another group id, or reset the group’s offset with kafka-consumer-groups`
+        this.#status({ kind: 'stalled', text, partition })
+        return null
+      }
       case 'gap': {
         const to = found.position.start
         const text = `${name}: offsets ${found.from} to ${to - 1} were deleted by retention before they were read; they get no verdict`
@@ -241,6 +248,7 @@ class Log {
         return found.position
       }
       case 'ahead': {
+        this.#ahead.set(partition, found.committed)
         const text = `${name} ends at ${found.end} but ${found.committed} is committed: the topic was made anew or lost its tail; use another group id, or reset the group’s offset with kafka-consumer-groups`
         this.#status({ kind: 'stalled', text, partition })
         return null

@@ -177,6 +177,14 @@ describe('the log', () => {
     expect([...again.positions.keys()]).toEqual([0])
     expect(list.filter(({ kind }) => kind === 'stalled')).toMatchObject([{ partition: 1 }])
     expect(await pump(log, to, 20, 10)).toEqual([])
+    // What lies below 999 then was never read.
+    await stage.scene.put(input, 1, numbered(1000, 'new '))
+    expect([...(await log.acquire(never)).positions.keys()]).toEqual([0])
+    await log.close()
+    await stage.scene.setOffset(group, input, 1, 0)
+    const next = stage.scene.log({ input, group, slot })
+    expect((await next.acquire(never)).positions.get(1)?.start).toBe(0)
+    await next.close()
   })
 
   test.for(['gzip', 'snappy', 'lz4', 'zstd'])('records that %s compressed are read', async (codec) => {
