@@ -7,10 +7,10 @@ import { listOffsets, offsetFetch } from './wire/messages/offsets.ts'
 import type { CommittedOffset } from './wire/messages/offsets.ts'
 import { OUR_OFFSETS } from './wire/messages/transaction.ts'
 
-/** Where a partition's log begins and ends. */
 /** What the group has committed, and whether somebody else than a decision log has done so. */
 export type Committed = { readonly offset: number; readonly isSetByHand: boolean }
 
+/** Where a partition's log begins and ends. */
 export type LogBounds = { readonly start: number; readonly end: number }
 
 /**

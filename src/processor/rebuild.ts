@@ -24,12 +24,14 @@ export type Restoration = {
 
 /**
  * The right to restore what was counted before `epoch` began. `since`: by partition of the input, the first offset that
- * is counted in the epoch itself. `places`: where to go on, as far as somebody has begun. `now`: state's time, ms.
+ * is counted in the epoch itself. `places`: where to go on, as far as somebody has begun. `now`: state's time, and `lostAt`: when the
+ * last epoch ended, ms.
  */
 export type RebuildClaim = {
   readonly kind: 'yours'
   readonly epoch: string
   readonly now: number
+  readonly lostAt: number
   readonly since: readonly number[]
   readonly places: ReadonlyMap<string, number>
 }
@@ -201,10 +203,10 @@ async function restorationOf(
     if (topic !== inputTopic) continue
     decided.set(partition, Math.max(decided.get(partition) ?? 0, offset + 1))
     const isOfEpoch = offset >= (claim.since[partition] ?? 0)
-    if (isOfEpoch && verdict.facts.state !== 'ok') continue
+    if (isOfEpoch && (verdict.facts.state !== 'ok' || verdict.facts.now >= claim.lostAt)) continue
     const { counts: counted, first } = tracesOf(verdict, await policyOf(verdict), claim.now, policy())
     if (isOfEpoch) {
-      // Nothing is decided with whole state before the end, so this was before the loss, and the offsets were set back since.
+      // It was decided before the loss, and the offsets were set back since.
       counts.push(...counted.filter(({ count }) => count === 'executions'))
       if (first !== null) firsts.push(first)
       continue

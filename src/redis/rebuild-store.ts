@@ -68,10 +68,17 @@ export class RedisRebuildStore implements RebuildStore {
   }
 }
 
-function claimOf([epoch = '', now, ...rest]: readonly string[], partitions: number): RebuildClaim {
+function claimOf([epoch = '', now, lostAt, ...rest]: readonly string[], partitions: number): RebuildClaim {
   const places = new Map<string, number>()
   for (let i = partitions; i + 1 < rest.length; i += 2) places.set(rest[i] ?? '', Number(rest[i + 1]))
-  return { kind: 'yours', epoch, now: Number(now), since: rest.slice(0, partitions).map(Number), places }
+  return {
+    kind: 'yours',
+    epoch,
+    now: Number(now),
+    lostAt: Number(lostAt),
+    since: rest.slice(0, partitions).map(Number),
+    places,
+  }
 }
 
 const packer = new MessagePack()

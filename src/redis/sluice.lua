@@ -135,10 +135,11 @@ local function move_to(state_key, here, unproven)
   end
 end
 
--- The first partition of so many whose owner has not met this server.
-local function first_unmet(prefix, here, partitions)
+-- The first partition of so many whose owner in this epoch has not met this server.
+local function first_unmet(prefix, here, epoch, partitions)
   for partition = 0, partitions - 1 do
-    if call('HGET', prefix .. 'p:' .. partition, 'server') ~= here then
+    local own = call('HMGET', prefix .. 'p:' .. partition, 'epoch', 'server')
+    if own[1] ~= epoch or own[2] ~= here then
       return text(partition)
     end
   end
@@ -431,8 +432,9 @@ end
 --          not know, has not observed so far, or knows from another epoch. A partition without either is new. State
 --          without an owner is lost as a whole: an older release counted it elsewhere, or it was handed over.
 --          Watermarks are raised to `needed` and never lowered, but where a new epoch begins: what was observed before it
---          and is read again is observed anew. Where state is not proven yet, `remind` must follow as soon as the
---          group has confirmed the caller, since only its rightful owner can vouch for a partition. Tokens are times in microseconds, or one more than the last, so they grow
+--          and is read again is observed anew. Where state is not proven yet, or a partition is new in the
+--          epoch, `remind` must follow as soon as the group has confirmed the caller, since only its rightful owner can
+--          vouch for it. Tokens are times in microseconds, or one more than the last, so they grow
 --          even across a loss of state and two owners never hold the same.
 -- KEYS     1 {d}:state
 -- ARGV     1 a random epoch, used if there is none
@@ -441,8 +443,8 @@ end
 --          the watermark must have come (lower than committed where the caller can still catch up from memory), the
 --          end of what asked for places, as far as the caller knows, and '1' if somebody has set the offset, else '0'
 --          Without partitions nothing is changed.
--- Returns  { 'foreign', owner } with nothing changed, or { 'owned', '0' or '1': state is incomplete, '0' or '1': it is
---          unproven, and for each partition its token and the offset below which all was committed before, which is
+-- Returns  { 'foreign', owner } with nothing changed, or { 'owned', '0' or '1': state is incomplete, '0' or '1': `remind`
+--          must follow, and for each partition its token and the offset below which all was committed before, which is
 --          beyond the next offset to read only where somebody has set the group's offset back }
 local function acquire(keys, args)
   local state_key = keys[1]
@@ -470,9 +472,8 @@ local function acquire(keys, args)
     lost = lost or acquisition_shows_loss(own, epoch, epoch and lost_at, is_met, claim)
     owns[#owns + 1] = own
   end
-  -- Where nothing known is missing, this is a new deployment, or one that lost everything before its first commit. And who
-  -- begins an epoch may have slept, and its partition may have gone further in other hands.
-  unproven = unproven or lost or not epoch
+  -- Nothing known is missing, which is a new deployment, or one that lost everything before its first commit.
+  unproven = unproven or not epoch and not lost_at and not lost
   if lost or not epoch then
     epoch = args[1]
   end
@@ -482,7 +483,7 @@ local function acquire(keys, args)
   end
   call('HSET', state_key, 'epoch', epoch, 'owner', args[2])
   move_to(state_key, here, unproven)
-  local reply = { 'owned', lost_at and '1' or '0', unproven and '1' or '0' }
+  local reply, must_remind = { 'owned', lost_at and '1' or '0' }, unproven
   for at, own in ipairs(owns) do
     local i = 6 * at - 3
     local key, start, needed = prefix .. 'p:' .. args[i], tonumber(args[i + 2]), args[i + 3]
@@ -497,13 +498,16 @@ local function acquire(keys, args)
       local since = text(max(tonumber(needed), own.decided))
       call('HSET', key, 'token', token, 'watermark', needed, 'committed', args[i + 2], 'epoch', epoch, 'since', since,
         'reserved', args[i + 4])
+      -- Who takes it may have slept, and it may have gone further in other hands.
       call('HDEL', key, 'server')
+      must_remind = true
       call('UNLINK', prefix .. 'f:' .. args[i])
     end
     local decided = text(max(own.decided, start))
     call('HSET', key, 'decided', decided)
     reply[2 * at + 2], reply[2 * at + 3] = token, decided
   end
+  reply[3] = must_remind and '1' or '0'
   return reply
 end
 
@@ -537,7 +541,7 @@ local function remind(keys, args)
   for i = 2, #args, 4 do
     call('HSET', prefix .. 'p:' .. args[i], 'server', here)
   end
-  if unproven and not first_unmet(prefix, here, tonumber(args[1])) then
+  if unproven and not first_unmet(prefix, here, state.epoch, tonumber(args[1])) then
     call('HDEL', keys[1], 'unproven')
   end
   return { 'ok' }
@@ -1018,7 +1022,7 @@ end
 --          whether what is to be restored begins where its last owner believed
 --          { 'waiting', partition }: nobody has taken the partition in this epoch, so what is to be restored is not known
 --          { 'held', progress }: another process restores
---          { 'yours', epoch, now, since of partition 0, since of partition 1, ..., place, next offset of it, ... }
+--          { 'yours', epoch, now, when state was lost (ms), since of partition 0, since of partition 1, ..., place, next offset of it, ... }
 local function claim_rebuild(keys, args)
   local prefix = prefix_of(keys[1])
   local key = prefix .. 'rebuild'
@@ -1026,10 +1030,10 @@ local function claim_rebuild(keys, args)
   local state = state_of(keys[1])
   local epoch, here = state.epoch, server_id()
   if not state.lost_at then
-    local unmet = is_unproven(here, state) and first_unmet(prefix, here, tonumber(args[3]))
+    local unmet = is_unproven(here, state) and first_unmet(prefix, here, epoch, tonumber(args[3]))
     return unmet and { 'unproven', unmet } or { 'whole' }
   end
-  local reply = { 'yours', epoch, format('%.0f', now) }
+  local reply = { 'yours', epoch, format('%.0f', now), state.lost_at }
   for partition = 0, tonumber(args[3]) - 1 do
     local own = call('HMGET', prefix .. 'p:' .. partition, 'epoch', 'since', 'server')
     if not epoch or own[1] ~= epoch then

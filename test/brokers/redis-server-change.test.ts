@@ -91,3 +91,15 @@ test('an owner that takes its partition again on another server knows what it ha
   expect((await one.observe(2, [{}]))[0]).toMatchObject({ lost: false })
   expect(await isLost(1)).toBe(false)
 })
+
+test('a rebuild begins once all have taken their partitions in the new epoch, however busy they are', async () => {
+  // A gap shows that state was lost, on the same server.
+  expect((await one.ask([one.range(9, [{}])])).kind).toBe('fenced')
+  await one.own(0, 9, 9)
+  await one.observe(9, [{}])
+  expect((await two.ask([two.range(1, [{}], { partition: 1 })])).kind).toBe('fenced')
+  await two.own(1, 1, 1)
+  expect((await second.rebuild.claim(2)).kind).toBe('unproven')
+  await two.observe(1, [{}], { partition: 1 })
+  expect((await second.rebuild.claim(2)).kind).toBe('yours')
+})

@@ -173,7 +173,7 @@ class Pair {
 
   async #claimRebuild(holder: string): Promise<void> {
     const args = [holder, '60000', this.#below(20) === 0 ? '4' : '3']
-    const [kind, epoch = '', , ...rest] = (await this.#both('claim_rebuild', args)) as string[]
+    const [kind, epoch = '', , , ...rest] = (await this.#both('claim_rebuild', args)) as string[]
     if (kind !== 'yours') return
     this.#epoch = epoch
     const places = rest.slice(3)

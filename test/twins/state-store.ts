@@ -156,9 +156,10 @@ export class StateStoreTwin implements StateStore {
     )
     const isLost = [...claims].some(([partition, claim]) => this.#isLost(partition, claim))
     const isFirst = !this.#hasEpoch && claims.size > 0
-    if (isLost || isFirst) this.#isUnproven = true
+    if (isFirst && !isLost && this.#lostAt === null) this.#isUnproven = true
     if (isLost || isFirst) this.#beginEpoch()
     if (isLost) this.#lostAt = this.#now()
+    const isNew = [...claims.keys()].some((it) => this.#partitions.get(it)?.epoch !== this.#epoch)
     const tokens = new Map([...claims].map(([partition, claim]) => [partition, this.#take(partition, claim)]))
     if (this.reach === 'deaf') return unavailable()
     for (const partition of this.#backlog.keys()) {
@@ -166,7 +167,7 @@ export class StateStoreTwin implements StateStore {
       if (!((needed.get(partition) ?? start) < start)) this.#backlog.delete(partition)
     }
     this.#tokens = tokens
-    this.#isNew = this.#isUnproven
+    this.#isNew = this.#isUnproven || isNew
     for (const partition of tokens.keys()) this.#known.add(partition)
     this.#reached = needed
     return {
@@ -485,7 +486,8 @@ export class StateStoreTwin implements StateStore {
     this.#since = new Map([...this.#tokens.keys()].map((it) => [it, this.#reached.get(it) ?? 0]))
     for (const partition of this.#tokens.keys()) this.#met.add(partition)
     const all = Array.from({ length: this.#partitionCount }, (_, at) => at)
-    if (all.every((it) => this.#met.has(it))) this.#isUnproven = false
+    const isMet = (it: number): boolean => this.#met.has(it) && this.#partitions.get(it)?.epoch === this.#epoch
+    if (all.every(isMet)) this.#isUnproven = false
   }
 
   /** State lacks what this process knows to be in it. */

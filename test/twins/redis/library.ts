@@ -181,7 +181,7 @@ export class RedisLibrary {
     const isMending = this.epoch !== null && this.lostAt !== null
     const isUnowned = this.epoch !== null && this.#owner === null
     const isLost = isUnowned || claims.map((claim) => this.#isLost(claim, isMending, wasUnproven)).includes(true)
-    const unproven = wasUnproven || isLost || this.epoch === null
+    const unproven = wasUnproven || (this.epoch === null && this.lostAt === null && !isLost)
     if (isLost || this.epoch === null) {
       this.epoch = random
       // Counters are named after the epoch, so those before are out of reach.
@@ -190,8 +190,9 @@ export class RedisLibrary {
     if (isLost) this.lostAt = Math.floor(micros / 1000)
     this.#owner = owner
     this.#moveTo(unproven)
+    const isNew = claims.some(({ partition }) => this.partitions.get(partition)?.epoch !== this.epoch)
     const given = claims.flatMap((claim) => this.#take(claim, this.epoch ?? '', micros))
-    return ['owned', this.lostAt === null ? '0' : '1', unproven ? '1' : '0', ...given]
+    return ['owned', this.lostAt === null ? '0' : '1', unproven || isNew ? '1' : '0', ...given]
   }
 
   #isLost({ partition, committed, needed, reserved, isSet }: Claim, isMending: boolean, unproven: boolean): boolean {
@@ -265,7 +266,7 @@ export class RedisLibrary {
     }
     for (const own of reminded) own.server = this.server
     const all = Array.from({ length: Number(partitions) }, (_, at) => this.partitions.get(String(at)))
-    if (all.every((own) => own?.server === this.server)) this.unproven = false
+    if (all.every((own) => own?.server === this.server && own.epoch === this.epoch)) this.unproven = false
     return ['ok']
   }
 

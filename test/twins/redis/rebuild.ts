@@ -68,7 +68,9 @@ export class RebuildDesk {
     const names = Array.from({ length: Number(count) }, (_, at) => String(at))
     const { epoch, partitions } = state
     if (state.lostAt === null) {
-      const unmet = names.find((it) => partitions.get(it)?.server !== state.server)
+      const isMet = (it: string): boolean =>
+        partitions.get(it)?.server === state.server && partitions.get(it)?.epoch === epoch
+      const unmet = names.find((it) => !isMet(it))
       return state.isUnproven() && unmet !== undefined ? ['unproven', unmet] : ['whole']
     }
     for (const name of names) {
@@ -90,7 +92,7 @@ export class RebuildDesk {
       isSetBack: held?.isSetBack ?? false,
     }
     const since = names.map((it) => String(partitions.get(it)?.since))
-    return ['yours', epoch, String(now), ...since, ...[...places].flat()]
+    return ['yours', epoch, String(now), String(state.lostAt), ...since, ...[...places].flat()]
   }
 
   #restore(args: readonly (string | Buffer)[], state: Rebuilt, now: number, keysMs: number): readonly string[] {
