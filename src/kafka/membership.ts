@@ -54,6 +54,7 @@ export class Membership {
   #last: { readonly owned: readonly number[]; readonly generation: number } = { owned: [], generation: -1 }
   /** How many partitions the input had when the leader shared it out, which a restart does not make it do again. */
   #assignedOf = 0
+  /** How often we have asked for another share since: without something new to say, a join would move nothing. */
   #nudges = 0
   #stale = false
   #joining = false

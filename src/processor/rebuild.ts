@@ -24,8 +24,8 @@ export type Restoration = {
 
 /**
  * The right to restore what was counted before `epoch` began. `since`: by partition of the input, the first offset that
- * is counted in the epoch itself. `places`: where to go on, as far as somebody has begun. `now`: state's time, and `lostAt`: when the
- * last epoch ended, ms.
+ * is counted in the epoch itself. `places`: where to go on, as far as somebody has begun. `now`: state's time, and `lostAt`:
+ * when the last epoch ended, ms.
  */
 export type RebuildClaim = {
   readonly kind: 'yours'

@@ -51,6 +51,11 @@ export const inquiryAt = (offset: number, wish: Wish = {}): Inquiry => ({
   context: wish.context ?? [],
 })
 
+export const counts = (observations: readonly Observation[]): (number | undefined)[] =>
+  observations.map((it) => it.counters.get('velocity'))
+export const lost = (observations: readonly Observation[]): boolean[] => observations.map((it) => it.lost)
+export const some = (n: number, wish: Wish = {}): Wish[] => Array.from({ length: n }, () => wish)
+
 /** A caller that owns partitions and observes runs of them. */
 export class Caller {
   readonly tokens = new Map<number, number>()

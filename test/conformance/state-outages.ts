@@ -1,12 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { Observation } from '../../src/processor/ports.ts'
-import { BACKLOG_EVENTS, blast, Caller, inquiryAt } from './state-caller.ts'
-import type { StateSubject, Wish } from './state-caller.ts'
-
-const counts = (observations: readonly Observation[]): (number | undefined)[] =>
-  observations.map((it) => it.counters.get('velocity'))
-const lost = (observations: readonly Observation[]): boolean[] => observations.map((it) => it.lost)
-const some = (n: number, wish: Wish = {}): Wish[] => Array.from({ length: n }, () => wish)
+import { BACKLOG_EVENTS, blast, Caller, inquiryAt, counts, lost, some } from './state-caller.ts'
+import type { StateSubject } from './state-caller.ts'
 
 /** What every state store promises of times when it could not be reached. */
 export function outageConformance(name: string, open: () => Promise<StateSubject>): void {

@@ -2,8 +2,8 @@ import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ContextValue } from '../../src/decision/facts.ts'
 import type { Grant, Observation } from '../../src/processor/ports.ts'
-import { blast, Caller, DAY, HOUR, inquiryAt, velocity } from './state-caller.ts'
-import type { StateSubject, Wish } from './state-caller.ts'
+import { blast, Caller, DAY, HOUR, inquiryAt, velocity, lost, some } from './state-caller.ts'
+import type { StateSubject } from './state-caller.ts'
 import { outageConformance } from './state-outages.ts'
 import { windowConformance } from './state-windows.ts'
 
@@ -17,9 +17,7 @@ const told = (version: number): ContextValue => ({
 
 const counts = (observations: readonly Observation[], limit = 'velocity'): (number | undefined)[] =>
   observations.map((it) => it.counters.get(limit))
-const lost = (observations: readonly Observation[]): boolean[] => observations.map((it) => it.lost)
 const granted = (grants: readonly Grant[]): boolean[] => grants.map((it) => it.granted)
-const some = (n: number, wish: Wish = {}): Wish[] => Array.from({ length: n }, () => wish)
 
 /** What every state store promises, whatever it is made of. */
 export function stateStoreConformance(name: string, open: () => Promise<StateSubject>): void {

@@ -1,13 +1,12 @@
 import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Grant, Observation } from '../../src/processor/ports.ts'
-import { blast, Caller, DAY, HOUR, velocity } from './state-caller.ts'
+import { blast, Caller, DAY, HOUR, velocity, some } from './state-caller.ts'
 import type { StateSubject, Wish } from './state-caller.ts'
 
 const counts = (observations: readonly Observation[], limit = 'velocity'): (number | undefined)[] =>
   observations.map((it) => it.counters.get(limit))
 const granted = (grants: readonly Grant[]): boolean[] => grants.map((it) => it.granted)
-const some = (n: number, wish: Wish = {}): Wish[] => Array.from({ length: n }, () => wish)
 
 /** What the windows of limits promise, whatever follows on what. */
 export function windowConformance(name: string, open: () => Promise<StateSubject>): void {
